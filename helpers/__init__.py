@@ -1,0 +1,1 @@
+"""Tested helpers of the Pocket Captions notebooks."""

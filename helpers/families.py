@@ -1,0 +1,88 @@
+"""What differs between captioner families, and nothing else. So far there is one: GIT.
+
+GIT reads a picture as a row of patch tokens and writes the caption after them, one token at a time.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+
+from helpers.settings import resolve
+
+FAMILIES = ("git",)
+
+
+def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Loads a captioner and its processor from a folder or from the Hub.
+
+    Args:
+        name: a folder, relative to the project's root, or a Hub id.
+        random_weights: build the same architecture with fresh weights instead of the trained ones.
+
+    Returns:
+        The model in evaluation mode, and its processor.
+
+    Raises:
+        ValueError: the checkpoint belongs to no supported family.
+    """
+    folder = resolve(name)
+    place = str(folder) if folder.is_dir() else name
+    config = AutoConfig.from_pretrained(place)
+    if config.model_type not in FAMILIES:
+        raise ValueError(f"{name} is a {config.model_type} model; choose a checkpoint of {', '.join(FAMILIES)}.")
+    # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
+    processor = AutoProcessor.from_pretrained(place, backend="pil")
+    if random_weights:
+        model = AutoModelForImageTextToText.from_config(config).eval()
+    else:
+        model = AutoModelForImageTextToText.from_pretrained(place)
+    return model, processor
+
+
+def image_processor_of(processor: Any) -> Any:
+    """The part of a processor that prepares pictures."""
+    return processor.image_processor
+
+
+def tokenizer_of(processor: Any) -> Any:
+    """The part of a processor that turns text into tokens and back."""
+    return processor.tokenizer
+
+
+def picture_tokens(model: PreTrainedModel) -> int:
+    """How many positions the picture takes before the caption: its patches and one class token."""
+    vision = model.config.vision_config
+    return (vision.image_size // vision.patch_size) ** 2 + 1
+
+
+def aligned(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs each prediction with the token that it should have been.
+
+    GIT predicts at text position t the token at t + 1, so the logits lose their last position and the labels their
+    first. The vocabulary head runs on the text positions alone (`logits_to_keep`), not on the picture's.
+
+    Args:
+        model: a captioner.
+        batch: pixel_values (batch, 3, height, width); input_ids, attention_mask, labels (batch, tokens).
+
+    Returns:
+        Logits (batch, tokens - 1, vocabulary) and labels (batch, tokens - 1); -100 marks padding.
+    """
+    inputs = {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+    outputs = model(**inputs, logits_to_keep=batch["input_ids"].shape[1], use_cache=False)
+    return outputs.logits[:, :-1], batch["labels"][:, 1:]
+
+
+def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What `generate` is given: the picture alone, never the caption that it should find."""
+    return {"pixel_values": batch["pixel_values"]}
+
+
+def fresh_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """An independent copy with the same weights, so that an experiment leaves the model as it was."""
+    return copy.deepcopy(model)

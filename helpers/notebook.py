@@ -1,0 +1,79 @@
+"""What every notebook does first, and how a helper's source is shown."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import platform
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from datasets.utils.logging import disable_progress_bar
+from IPython.display import Code, Markdown
+from transformers import set_seed
+from transformers.utils import logging as transformers_logging
+
+from helpers.settings import Settings
+from helpers.training import choose_precision
+
+PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
+
+
+def start(settings: Settings) -> Markdown:
+    """Seeds everything, shows what the helpers have to say, and quiets what the libraries say of themselves.
+
+    Args:
+        settings: of this notebook.
+
+    Returns:
+        The versions, the device and the settings, as a table.
+    """
+    set_seed(settings.seed)
+    log = logging.getLogger("helpers")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.propagate = False
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    disable_progress_bar()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    rows = [("Python", platform.python_version()), ("Packages", versions), ("Device", device_name())]
+    rows += [(f"`{name}`", f"`{value}`") for name, value in asdict(settings).items()]
+    return Markdown("\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]))
+
+
+def device_name() -> str:
+    """The device that the Trainer will use, in words, with the precision."""
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+    elif torch.backends.mps.is_available():
+        name = "Apple GPU"
+    else:
+        name = f"CPU, {torch.get_num_threads()} threads"
+    return f"{name}, {choose_precision()}"
+
+
+def source_of(thing: Callable[..., Any] | type) -> Code:
+    """The source of a helper, read from its module, so that what is shown is what runs."""
+    return Code(inspect.getsource(thing), language="python")
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
+    """A Markdown table with a column for each key of the rows; floats get three digits."""
+
+    def text(value: Any) -> str:
+        return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+    head = list(rows[0])
+    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
+    return Markdown("\n".join(lines + [f"| {' | '.join(text(row[key]) for key in head)} |" for row in rows]))

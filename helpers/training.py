@@ -1,0 +1,240 @@
+"""Loss, arguments, Trainer; load a captioner or train it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import DatasetDict
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from helpers.data import load_captions
+from helpers.families import aligned, generation_inputs, load_checkpoint
+from helpers.metrics import make_compute_metrics
+from helpers.settings import Settings, profile_name, read_record, resolve
+from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
+
+logger = logging.getLogger(__name__)
+
+
+def choose_precision(asked: str = "auto") -> str:
+    """What the weights are multiplied in: "fp32" on a CPU and on Apple's chips, "bf16" or "fp16" on a GPU."""
+    if asked != "auto":
+        return asked
+    if not torch.cuda.is_available():
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+
+
+def training_arguments(settings: Settings) -> TrainingArguments:
+    """The Trainer's arguments for these settings; every value not named here is the library's default."""
+    precision = choose_precision(settings.precision)
+    return TrainingArguments(
+        output_dir=str(_checkpoints(settings)),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=50,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        seed=settings.seed,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        eval_strategy="steps",
+        eval_steps=0.25,
+        save_strategy="steps",
+        save_steps=0.25,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="wer",
+        greater_is_better=False,
+        logging_steps=5,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+    )
+
+
+def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy of the next token, in nats, over the caption's tokens and never over padding."""
+    logits, labels = aligned(model, batch)
+    return cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+
+
+class _Epochs(TrainerCallback):
+    """Tells the training split's transform which epoch begins."""
+
+    def __init__(self, transform: CaptionTransform):
+        self.transform = transform
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the Trainer."""
+        self.transform.set_epoch(round(state.epoch or 0))
+
+
+class CaptionTrainer(Trainer):
+    """A transformers.Trainer that evaluates the captions that the model generates from the picture alone.
+
+    Args:
+        model: a captioner.
+        processor: its processor.
+        dataset: the splits train and validation, as `load_captions` gives them.
+        settings: what is trained, and for how long.
+    """
+
+    loss_is_scaled_for_ga = False  # caption_loss is a mean over its own batch
+
+    def __init__(self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings):
+        self.settings = settings
+        train = prepare_pictures(dataset["train"], processor)
+        transform = CaptionTransform(processor, seed=settings.seed)
+        train.set_transform(transform)
+        validation = prepare_pictures(dataset["validation"], processor)
+        validation.set_transform(CaptionTransform(processor, sample=False))
+        super().__init__(
+            model=model,
+            args=training_arguments(settings),
+            data_collator=CaptionCollator(processor),
+            train_dataset=train,
+            eval_dataset=validation,
+            processing_class=processor,
+            compute_metrics=make_compute_metrics(processor, dataset["validation"]["captions"]),
+            callbacks=[_Epochs(transform)],
+        )
+        self.model_accepts_loss_kwargs = False
+        self.seconds, self.interrupted = 0.0, False
+
+    def compute_loss(
+        self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **_: Any
+    ) -> Any:
+        """`caption_loss`, in place of the model's own loss."""
+        loss = caption_loss(model, inputs)
+        return (loss, {}) if return_outputs else loss
+
+    def prediction_step(
+        self, model: PreTrainedModel, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The loss of one batch, the token ids generated from its pictures, and its labels. No logits are kept."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.inference_mode(), self.compute_loss_context_manager():
+            loss = caption_loss(model, inputs)
+            made = model.generate(
+                **generation_inputs(inputs),
+                max_new_tokens=self.settings.max_new_tokens,
+                num_beams=1,
+                do_sample=False,
+            )
+        return loss, made, inputs["labels"]
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains. An interruption (the stop button) ends the training and keeps the model as far as it got."""
+        began = time.perf_counter()
+        try:
+            return super().train(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            logger.warning(
+                "Stopped at step %d of %d; the model keeps what it has learnt.",
+                self.state.global_step,
+                self.state.max_steps,
+            )
+        finally:
+            self.seconds = time.perf_counter() - began
+            self.model.eval()
+
+
+def save_captioner(trainer: CaptionTrainer) -> Path:
+    """Saves the model, its processor, the settings and the history.
+
+    Everything is written beside the old captioner first and then renamed, so what is there is always whole. A
+    captioner that was trained with other values is moved aside, not overwritten.
+
+    Returns:
+        The captioner's folder.
+    """
+    settings = trainer.settings
+    folder = resolve(settings.output)
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    trainer.model.save_pretrained(fresh)
+    trainer.processing_class.save_pretrained(fresh)
+    record = {
+        "settings": asdict(settings),
+        "profile": profile_name(),
+        "steps": trainer.state.global_step,
+        "planned_steps": trainer.state.max_steps,
+        "interrupted": trainer.interrupted,
+        "seconds": round(trainer.seconds, 1),
+    }
+    (fresh / "training.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    old = read_record(settings.output)
+    if old and not same_training(old, settings):
+        aside = next(p for n in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}-{n}")).exists())
+        folder.rename(aside)
+        logger.warning("The captioner trained with other settings was moved to %s.", aside.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    history = folder.with_name("history.json")
+    history.write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+    if not trainer.interrupted:
+        shutil.rmtree(_checkpoints(settings), ignore_errors=True)
+    return folder
+
+
+def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrainedModel, Any]:
+    """The captioner that these settings train: loaded if it is there, trained and saved if it is not.
+
+    Args:
+        settings: what to train. Values that training does not depend on may differ from the saved ones.
+        resume: continue an interrupted training from its last checkpoint.
+
+    Returns:
+        The model in evaluation mode and its processor.
+    """
+    record = read_record(settings.output)
+    found = record is not None and same_training(record, settings)
+    if found and not (resume and record["interrupted"]):
+        if record["interrupted"]:
+            steps = (record["steps"], record["planned_steps"])
+            logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
+        return load_checkpoint(settings.output)
+    if found:
+        logger.warning("Continuing the training that was stopped at step %d.", record["steps"])
+    elif record:
+        logger.warning("The saved captioner was trained with other settings: %s. Training again.",
+                       changed_values(record, settings))  # fmt: skip
+    else:
+        logger.warning("There is no trained captioner in %s yet: training one first.", settings.output)
+    set_seed(settings.seed)
+    model, processor = load_checkpoint(settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, load_captions(settings.dataset, seed=settings.seed), settings)
+    checkpoint = get_last_checkpoint(trainer.args.output_dir) if found and _checkpoints(settings).is_dir() else None
+    trainer.train(resume_from_checkpoint=checkpoint)
+    save_captioner(trainer)
+    return trainer.model, processor
+
+
+def same_training(record: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether a saved captioner was trained with these values."""
+    return not changed_values(record, settings)
+
+
+def changed_values(record: Mapping[str, Any], settings: Settings) -> str:
+    """The values that training depends on and that differ, as "epochs 8 → 3, seed 0 → 1"."""
+    saved = record["settings"]
+    now = settings.training_values()
+    return ", ".join(f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value)
+
+
+def _checkpoints(settings: Settings) -> Path:
+    return resolve(settings.output).with_name("checkpoints")

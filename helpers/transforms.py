@@ -1,0 +1,163 @@
+"""A picture and a caption → tensors; a list of them → a batch."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, Features, List, Value
+from datasets.fingerprint import Hasher
+
+from helpers.families import image_processor_of, tokenizer_of
+
+logger = logging.getLogger(__name__)
+
+IGNORED = -100  # the label that torch's cross-entropy leaves out
+
+
+def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
+    """Resizes and crops pictures as the processor does, and stops before it turns pixels into real numbers.
+
+    Args:
+        images: PIL pictures in RGB.
+        processor: the checkpoint's processor.
+
+    Returns:
+        uint8, (pictures, 3, height, width).
+    """
+    made = image_processor_of(processor)(list(images), do_rescale=False, do_normalize=False, return_tensors="np")
+    return np.clip(np.rint(made["pixel_values"]), 0, 255).astype(np.uint8)
+
+
+def normalized_pixels(pixels: np.ndarray | torch.Tensor, processor: Any) -> torch.Tensor:
+    """Turns uint8 pixels into what the model sees: rescaled, less the mean, over the standard deviation.
+
+    Args:
+        pixels: uint8, (pictures, 3, height, width).
+        processor: the checkpoint's processor, which holds the three values a channel.
+
+    Returns:
+        float32, (pictures, 3, height, width); equal to the processor's own pixel_values.
+    """
+    image_processor = image_processor_of(processor)
+    mean = torch.tensor(image_processor.image_mean).view(3, 1, 1)
+    std = torch.tensor(image_processor.image_std).view(3, 1, 1)
+    return (torch.as_tensor(pixels).float() * image_processor.rescale_factor - mean) / std
+
+
+def turned_back(pixel_values: torch.Tensor, processor: Any) -> np.ndarray:
+    """The reverse of `normalized_pixels`, for looking: uint8, (height, width, 3) from (3, height, width)."""
+    image_processor = image_processor_of(processor)
+    mean = torch.tensor(image_processor.image_mean).view(3, 1, 1)
+    std = torch.tensor(image_processor.image_std).view(3, 1, 1)
+    pixels = (pixel_values * std + mean) / image_processor.rescale_factor
+    return pixels.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
+def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
+    """Resizes every picture once, so that no epoch does it again.
+
+    Args:
+        dataset: a split with the columns image and captions.
+        processor: the checkpoint's processor.
+
+    Returns:
+        A memory-mapped Dataset with the columns pixels (the bytes of uint8 pixels), shape ([3, height, width]),
+        captions and row (the picture's number in the split).
+    """
+
+    def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
+        pixels = picture_pixels([picture.convert("RGB") for picture in batch["image"]], processor)
+        return {
+            "pixels": [picture.tobytes() for picture in pixels],
+            "shape": [list(picture.shape) for picture in pixels],
+            "captions": batch["captions"],
+            "row": rows,
+        }
+
+    kind = {"pixels": Value("binary"), "shape": List(Value("int32")), "captions": List(Value("string"))}
+    return dataset.map(
+        prepare,
+        with_indices=True,
+        batched=True,
+        batch_size=64,
+        remove_columns=dataset.column_names,
+        features=Features({**kind, "row": Value("int64")}),
+        # The processor's own hash changes from one process to the next; its values do not.
+        new_fingerprint=Hasher.hash((dataset._fingerprint, image_processor_of(processor).to_json_string())),
+        desc="Preparing pictures",
+    )
+
+
+class CaptionTransform:
+    """Turns prepared rows into model inputs, for `Dataset.set_transform`.
+
+    With several captions a picture, each epoch takes another one, in an order shuffled anew each time all have been
+    taken. The choice is a function of (seed, epoch, row) alone.
+
+    Args:
+        processor: the checkpoint's processor.
+        sample: take one caption of several; False takes the first, always.
+        seed: of the choice.
+    """
+
+    def __init__(self, processor: Any, *, sample: bool = True, seed: int = 0):
+        self.tokenizer = tokenizer_of(processor)
+        self.sample, self.seed, self.epoch = sample, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the captions of another epoch; `CaptionTrainer` calls this."""
+        self.epoch = int(epoch)
+
+    def choose(self, captions: Sequence[str], row: int) -> str:
+        """The caption of this epoch for the picture in `row`."""
+        if not self.sample:
+            return captions[0]
+        turn, place = divmod(self.epoch, len(captions))
+        order = random.Random(f"{self.seed}-{turn}-{row}").sample(range(len(captions)), len(captions))
+        return captions[order[place]]
+
+    def __call__(self, batch: Mapping[str, list]) -> dict[str, list]:
+        """A batch of prepared rows → lists of pixels (uint8, (3, height, width)) and input_ids (tokens)."""
+        chosen = [self.choose(c, row) for c, row in zip(batch["captions"], batch["row"], strict=True)]
+        limit = self.tokenizer.model_max_length
+        tokens = self.tokenizer(chosen, truncation=True, max_length=limit, return_overflowing_tokens=False).input_ids
+        pixels = [
+            torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)
+            for data, shape in zip(batch["pixels"], batch["shape"], strict=True)
+        ]
+        return {"pixels": pixels, "input_ids": tokens, "row": batch["row"]}
+
+
+class CaptionCollator:
+    """Makes one batch of a list of transformed rows, padded to the longest caption in it.
+
+    Args:
+        processor: the checkpoint's processor.
+    """
+
+    def __init__(self, processor: Any):
+        self.processor = processor
+        self.pad_id = tokenizer_of(processor).pad_token_id
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """A list of rows → pixel_values (batch, 3, height, width); input_ids, attention_mask, labels (batch, tokens).
+
+        Labels are -100 on padding, so no loss is taken there; the end token keeps its label.
+        """
+        longest = max(len(row["input_ids"]) for row in rows)
+        input_ids = torch.full((len(rows), longest), self.pad_id)
+        attention_mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for i, row in enumerate(rows):
+            input_ids[i, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+            attention_mask[i, : len(row["input_ids"])] = 1
+        return {
+            "pixel_values": normalized_pixels(torch.stack([row["pixels"] for row in rows]), self.processor),
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "labels": input_ids.masked_fill(attention_mask == 0, IGNORED),
+        }
