@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from datasets import Dataset
 
 ATTRIBUTES: dict[str, list[str]] = {
     "color": ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "gray"],
@@ -48,3 +53,47 @@ def attributes_of(caption: str) -> dict[str, str]:
         places = {value: hit.start() for value, hit in hits.items() if hit}
         found[name] = min(places, key=places.get) if places else ("plain" if name == "pattern" else "none")
     return found
+
+
+def attribute_columns(split: Dataset) -> dict[str, list[str]]:
+    """The attribute columns that a split has: name → a value a picture; empty for any other data set."""
+    return {name: list(split[name]) for name in ATTRIBUTES if name in split.column_names}
+
+
+def attributes_right(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Whether each caption names each attribute rightly.
+
+    Args:
+        predictions: one caption a picture.
+        truth: name → a value a picture, as `attribute_columns` gives it.
+
+    Returns:
+        name → bool, (pictures,).
+    """
+    said = [attributes_of(caption) for caption in predictions]
+    return {
+        name: np.array([found[name] == value for found, value in zip(said, values, strict=True)])
+        for name, values in truth.items()
+    }
+
+
+def attribute_accuracy(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """The share of pictures whose attribute is named rightly: name → 0 to 1."""
+    return {name: float(right.mean()) for name, right in attributes_right(predictions, truth).items()}
+
+
+def attribute_mistakes(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> list[dict[str, object]]:
+    """Every way in which an attribute was got wrong, most frequent first.
+
+    Returns:
+        Rows with the keys attribute, true, said and pictures.
+    """
+    said = [attributes_of(caption) for caption in predictions]
+    wrong = Counter(
+        (name, value, found[name])
+        for name, values in truth.items()
+        for found, value in zip(said, values, strict=True)
+        if found[name] != value
+    )
+    keys = ("attribute", "true", "said")
+    return [{**dict(zip(keys, mistake, strict=True)), "pictures": count} for mistake, count in wrong.most_common()]

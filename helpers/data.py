@@ -65,8 +65,8 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
     """The same reading as a table: what was kept of each split, and each row that was left out, with the reason.
 
     Returns:
-        A Dataset with the columns split, row (-1 for a split's own line), pictures, captions, identical_pictures
-        (how many pictures of the split stand in it more than once) and reason.
+        A Dataset with the columns split, row (its number, or "all" for a split's own line), pictures, captions,
+        identical_pictures (how many pictures of the split stand in it more than once) and reason.
     """
     splits, left_out = _read(name, caption_columns, images)
     table = []
@@ -75,7 +75,7 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
         table.append(
             {
                 "split": split,
-                "row": -1,
+                "row": "all",
                 "pictures": len(dataset),
                 "captions": sum(len(captions) for captions in dataset["captions"]),
                 "identical_pictures": sum(count for count in copies.values() if count > 1),
@@ -83,7 +83,7 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
             }
         )
     blank = {"pictures": 0, "captions": 0, "identical_pictures": 0}
-    return Dataset.from_list(table + [{**blank, **entry} for entry in left_out])
+    return Dataset.from_list(table + [{**blank, **entry, "row": str(entry["row"])} for entry in left_out])
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:

@@ -5,7 +5,6 @@ GIT reads a picture as a row of patch tokens and writes the caption after them, 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,18 +29,27 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
     Raises:
         ValueError: the checkpoint belongs to no supported family.
     """
-    folder = resolve(name)
-    place = str(folder) if folder.is_dir() else name
+    place = _place(name)
     config = AutoConfig.from_pretrained(place)
     if config.model_type not in FAMILIES:
         raise ValueError(f"{name} is a {config.model_type} model; choose a checkpoint of {', '.join(FAMILIES)}.")
-    # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
-    processor = AutoProcessor.from_pretrained(place, backend="pil")
+    processor = load_processor(name)
     if random_weights:
         model = AutoModelForImageTextToText.from_config(config).eval()
     else:
         model = AutoModelForImageTextToText.from_pretrained(place)
     return model, processor
+
+
+def load_processor(name: str) -> ProcessorMixin:
+    """Loads a checkpoint's processor alone; see `load_checkpoint`."""
+    # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
+    return AutoProcessor.from_pretrained(_place(name), backend="pil")
+
+
+def _place(name: str) -> str:
+    folder = resolve(name)
+    return str(folder) if folder.is_dir() else name
 
 
 def image_processor_of(processor: Any) -> Any:
@@ -81,8 +89,3 @@ def aligned(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[
 def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """What `generate` is given: the picture alone, never the caption that it should find."""
     return {"pixel_values": batch["pixel_values"]}
-
-
-def fresh_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """An independent copy with the same weights, so that an experiment leaves the model as it was."""
-    return copy.deepcopy(model)

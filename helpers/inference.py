@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +80,23 @@ def load_image(source: Any) -> Image.Image:
     if path.stat().st_size > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}.")
     return _opened(path.read_bytes(), name)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Says nothing: each request would print a line into the notebook."""
+
+
+@contextmanager
+def serve_folder(folder: str | Path) -> Iterator[str]:
+    """Serves a folder on this machine while the block runs, and gives its address: http://127.0.0.1:port."""
+    handler = partial(_Quiet, directory=str(resolve(folder)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def _fetched(address: str) -> bytes:

@@ -5,6 +5,7 @@ Every text is normalised first, in one place: lower case, punctuation to spaces,
 
 from __future__ import annotations
 
+import random
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -111,6 +112,20 @@ def caption_metrics(predictions: Sequence[str], references: Sequence[Sequence[st
     }
 
 
+def score(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, dict[str, float]]:
+    """`caption_metrics` with a 95 % interval each: metric → {"value", "low", "high"}."""
+    per_picture = {
+        "wer": word_errors(predictions, references),
+        "rouge_l": rouge_l(predictions, references),
+        "exact_match": exact_matches(predictions, references),
+    }
+    found = {}
+    for name, value in caption_metrics(predictions, references).items():
+        low, high = bootstrap_interval(per_picture[name])
+        found[name] = {"value": value, "low": low, "high": high}
+    return found
+
+
 def bootstrap_interval(per_picture: np.ndarray, *, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
     """How far a score might have moved with other pictures of the same kind: percentile bootstrap (Efron, 1979).
 
@@ -125,10 +140,10 @@ def bootstrap_interval(per_picture: np.ndarray, *, confidence: float = 0.95, see
     """
     values = np.atleast_2d(np.asarray(per_picture, dtype=float).T)
     if values.shape[1] == 1 or (values == values[:, :1]).all():
-        score = values[0].sum() / (values[1].sum() if len(values) == 2 else values.shape[1])
-        return float(score), float(score)
+        same = float(values[0].sum() / (values[1].sum() if len(values) == 2 else values.shape[1]))
+        return same, same
 
-    def score(*columns: np.ndarray, axis: int) -> np.ndarray:
+    def ratio(*columns: np.ndarray, axis: int) -> np.ndarray:
         below = columns[1].sum(axis=axis) if len(columns) == 2 else columns[0].shape[axis]
         return columns[0].sum(axis=axis) / below
 
@@ -198,3 +213,19 @@ def _check(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> N
         for text in (said, *group):
             if not isinstance(text, str):
                 raise ValueError(f"Picture {i} has the caption {text!r}; give a text.")
+
+
+def most_central(groups: Sequence[Sequence[str]], *, most: int = 200, seed: int = 0) -> str:
+    """The caption that comes nearest to all others: a constant answer that a captioner has to beat.
+
+    Args:
+        groups: the captions of each picture.
+        most: how many captions are compared with each other, drawn at random.
+        seed: of the draw.
+
+    Returns:
+        The caption with the fewest word errors against the others.
+    """
+    captions = sorted({caption for group in groups for caption in group})
+    drawn = random.Random(seed).sample(captions, min(most, len(captions)))
+    return min(drawn, key=lambda caption: sum(word_errors([caption] * len(drawn), [[text] for text in drawn])[:, 0]))

@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
+from textwrap import dedent
 from typing import Any
 
 import torch
 from datasets.utils.logging import disable_progress_bar
-from IPython.display import Code, Markdown
+from IPython.display import Markdown
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -63,9 +64,9 @@ def device_name() -> str:
     return f"{name}, {choose_precision()}"
 
 
-def source_of(thing: Callable[..., Any] | type) -> Code:
+def source_of(thing: Callable[..., Any] | type) -> Markdown:
     """The source of a helper, read from its module, so that what is shown is what runs."""
-    return Code(inspect.getsource(thing), language="python")
+    return Markdown(f"```python\n{dedent(inspect.getsource(thing)).rstrip()}\n```")
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> Markdown:

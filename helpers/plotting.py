@@ -6,14 +6,18 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+
+from helpers.settings import resolve
 
 # Okabe and Ito's colours (2008), which people with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GRAY = (
@@ -45,31 +49,39 @@ class DescribedFigure(Figure):
         self.savefig(content, format="png", dpi=100, bbox_inches="tight", pad_inches=0.1)
         return content.getvalue()
 
+    def save(self, name: str | Path) -> Path:
+        """Writes the figure as a PNG file; a relative name is taken as `resolve` takes it."""
+        path = resolve(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.png())
+        return path
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         return {"image/png": self.png(), "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 
 
+_styled = rc_context(STYLE)  # as a decorator: the style holds while the function draws
+
+
 def _figure(width: float, height: float) -> DescribedFigure:
-    with rc_context(STYLE):
-        return DescribedFigure(figsize=(width, height), layout="constrained")
+    return DescribedFigure(figsize=(width, height), layout="constrained")
 
 
 def _axes(figure: Figure, rows: int, columns: int, **options: Any) -> np.ndarray:
-    with rc_context(STYLE):
-        return figure.subplots(rows, columns, squeeze=False, **options)
+    return figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def _grid(count: int, columns: int, height: float) -> tuple[DescribedFigure, list[Any]]:
-    """A figure with a bare place for each of `count` pictures; `height` in inches a row."""
-    columns = max(1, min(columns, count))
+def _grid(count: int, columns: int, width: float, height: float) -> tuple[DescribedFigure, list[Any]]:
+    """A figure with a bare place for each of `count` pictures; width and height of a place in inches."""
     rows = -(-count // columns)
-    figure = _figure(10, height * rows)
+    figure = _figure(width * columns, height * rows)
     axes = list(_axes(figure, rows, columns).flat)
     for ax in axes:
         ax.axis("off")
     return figure, axes
 
 
+@_styled
 def plot_captioned_images(
     images: Sequence[Any], captions: Sequence[str], *, columns: int = 4, title: str = ""
 ) -> DescribedFigure:
@@ -84,10 +96,10 @@ def plot_captioned_images(
     if len(images) != len(captions):
         raise ValueError(f"There are {len(images)} pictures and {len(captions)} captions; give one each.")
     columns = max(1, min(columns, len(images)))
-    width = 118 // columns
-    texts = ["\n".join(fill(line, width) for line in caption.split("\n")) for caption in captions]
+    width = min(10 / columns, 4.2)  # inches
+    texts = ["\n".join(fill(line, int(11.6 * width)) for line in caption.split("\n")) for caption in captions]
     lines = max(text.count("\n") + 1 for text in texts)
-    figure, axes = _grid(len(images), columns, 9.6 / columns + 0.17 * lines)
+    figure, axes = _grid(len(images), columns, width, width - 0.1 + 0.17 * lines)
     for ax, image, text in zip(axes, images, texts, strict=False):
         ax.imshow(np.asarray(image))
         ax.set_title(text, fontsize=9, loc="left", color="#222222")
@@ -98,6 +110,7 @@ def plot_captioned_images(
     return figure
 
 
+@_styled
 def plot_caption_words(captions: Sequence[str], *, most: int = 20) -> DescribedFigure:
     """How many words captions have, and which words stand in them most often."""
     texts = [caption.replace(",", "").split() for caption in captions]
@@ -119,16 +132,17 @@ def plot_caption_words(captions: Sequence[str], *, most: int = 20) -> DescribedF
     return figure
 
 
+@_styled
 def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigure:
     """How often each value stands in each column: a panel a column."""
-    figure = _figure(10, 2.1 * -(-len(columns) // 3))
+    figure = _figure(10, 2.2 * -(-len(columns) // 3))
     axes = _axes(figure, -(-len(columns) // 3), 3).flat
     parts = []
     for ax, (name, values) in zip(axes, columns.items(), strict=False):
-        counts = Counter(values)
-        ax.bar([value[:6] for value in counts], list(counts.values()), color=SKY)
+        counts = dict(sorted(Counter(values).items(), key=lambda pair: -pair[1]))
+        ax.barh(list(counts)[::-1], list(counts.values())[::-1], color=SKY)
         ax.set_title(name)
-        ax.tick_params(axis="x", labelsize=7)
+        ax.tick_params(labelsize=8)
         parts.append(f"{name}: " + ", ".join(f"{value} {count}" for value, count in counts.items()))
     for ax in list(axes):
         ax.axis("off")
@@ -136,9 +150,10 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
     return figure
 
 
+@_styled
 def plot_picture_pairs(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str], *, title: str = "") -> DescribedFigure:
     """Pictures side by side in pairs, each pair with a label."""
-    figure, axes = _grid(2 * len(pairs), 2 * len(pairs), 2.2)
+    figure, axes = _grid(2 * len(pairs), 2 * len(pairs), 5 / len(pairs), 5 / len(pairs) + 0.5)
     for i, (pair, label) in enumerate(zip(pairs, labels, strict=True)):
         for ax, image in zip(axes[2 * i : 2 * i + 2], pair, strict=True):
             ax.imshow(np.asarray(image))
@@ -149,6 +164,7 @@ def plot_picture_pairs(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str], 
     return figure
 
 
+@_styled
 def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[str]) -> DescribedFigure:
     """A picture as it is stored, as the model sees it, and cut into patches.
 
@@ -158,23 +174,24 @@ def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[
         patch: the side of a patch in pixels.
         titles: a line for each of the three.
     """
-    figure, axes = _grid(3, 3, 3.6)
+    figure, axes = _grid(3, 3, 10 / 3, 3.6)
     height, width = seen.shape[:2]
     for ax, image, title in zip(axes, (before, seen, seen), titles, strict=True):
         ax.imshow(np.asarray(image), interpolation="nearest")
         ax.set_title(title, fontsize=10)
     for x in range(0, width + 1, patch):
-        axes[2].axvline(x - 0.5, color="white", linewidth=1.2)
+        axes[2].axvline(x - 0.5, color="#333333", linewidth=0.8)
     for y in range(0, height + 1, patch):
-        axes[2].axhline(y - 0.5, color="white", linewidth=1.2)
+        axes[2].axhline(y - 0.5, color="#333333", linewidth=0.8)
     size = np.asarray(before).shape
     figure.alt = (
         f"Three views of one picture: {size[1]} by {size[0]} pixels as stored; {width} by {height} as the model sees "
-        f"it; the same cut by white lines into {height // patch} rows of {width // patch} patches."
+        f"it; the same cut by thin lines into {height // patch} rows of {width // patch} patches."
     )
     return figure
 
 
+@_styled
 def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
     """One batch of captions padded in two ways: to a fixed length, and to the longest among them.
 
@@ -200,6 +217,7 @@ def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
     return figure
 
 
+@_styled
 def plot_token_lengths(lengths: Sequence[int], *, limit: int | None = None) -> DescribedFigure:
     """How many tokens captions have, with the model's limit in words."""
     counts = Counter(lengths)
@@ -213,6 +231,29 @@ def plot_token_lengths(lengths: Sequence[int], *, limit: int | None = None) -> D
     return figure
 
 
+@_styled
+def plot_attention_rule(patches: int, words: Sequence[str]) -> DescribedFigure:
+    """Which position may look at which in GIT: patches at each other, words at all patches and earlier words."""
+    names = [f"patch {i}" for i in range(1, patches + 1)] + list(words)
+    allowed = np.tril(np.ones((len(names), len(names))))
+    allowed[:patches, :patches] = 1
+    figure = _figure(6.4, 5.2)
+    ax = _axes(figure, 1, 1)[0, 0]
+    ax.imshow(allowed, cmap=ListedColormap(["#F1F1F1", SKY]))
+    ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(names)), names)
+    ax.set(title="Who may look at whom (blue: yes)", xlabel="is looked at", ylabel="looks")
+    ax.axhline(patches - 0.5, color="white", linewidth=3)
+    ax.axvline(patches - 0.5, color="white", linewidth=3)
+    ax.spines[:].set_visible(False)
+    figure.alt = (
+        f"A square of {len(names)} positions: {patches} patches, then the words {', '.join(words)}. Every patch may "
+        "look at every patch and at no word. Every word may look at all patches, at itself and at earlier words."
+    )
+    return figure
+
+
+@_styled
 def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFigure:
     """The loss while training, and the word error rate of the captions generated for the validation split.
 
@@ -245,6 +286,7 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
     return figure
 
 
+@_styled
 def plot_loss(losses: Sequence[float], *, title: str, floor: float | None = None) -> DescribedFigure:
     """One loss curve, with a dotted line to compare it to."""
     figure = _figure(8, 3)
@@ -260,6 +302,7 @@ def plot_loss(losses: Sequence[float], *, title: str, floor: float | None = None
     return figure
 
 
+@_styled
 def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> DescribedFigure:
     """Metrics of several systems side by side, with their intervals.
 
@@ -286,6 +329,7 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
     return figure
 
 
+@_styled
 def plot_attribute_accuracy(accuracy: Mapping[str, Mapping[str, float]]) -> DescribedFigure:
     """The share of pictures whose attribute is right: system → column → accuracy."""
     columns = list(next(iter(accuracy.values())))
@@ -316,6 +360,7 @@ def marked_differences(reference: str, prediction: str) -> tuple[str, str]:
     return " ".join(left), " ".join(right)
 
 
+@_styled
 def plot_gallery(
     images: Sequence[Any], references: Sequence[str], predictions: Sequence[str], *, title: str
 ) -> DescribedFigure:
@@ -327,6 +372,7 @@ def plot_gallery(
     return plot_captioned_images(images, texts, columns=3, title=title)
 
 
+@_styled
 def plot_word_probabilities(words: Sequence[tuple[str, float]], *, title: str) -> DescribedFigure:
     """How sure the model was of each word that it said."""
     figure = _figure(10, 2.9)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from helpers.data import load_captions
+from helpers.data import fingerprint, load_captions
 from helpers.families import aligned, generation_inputs, load_checkpoint
 from helpers.metrics import make_compute_metrics
 from helpers.settings import Settings, profile_name, read_record, resolve
@@ -52,6 +54,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         fp16=precision == "fp16",
         eval_strategy="steps",
         eval_steps=0.25,
+        eval_on_start=True,
         save_strategy="steps",
         save_steps=0.25,
         save_total_limit=2,
@@ -136,11 +139,19 @@ class CaptionTrainer(Trainer):
             )
         return loss, made, inputs["labels"]
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains. An interruption (the stop button) ends the training and keeps the model as far as it got."""
-        began = time.perf_counter()
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
+        """Trains. An interruption (the stop button) ends the training and keeps the model as far as it got.
+
+        The Trainer's checkpoints stay after an interruption, to continue from, and are removed after a training
+        that came to its end.
+        """
+        folder, began = self.args.output_dir, time.perf_counter()
+        if resume_from_checkpoint is None:
+            shutil.rmtree(folder, ignore_errors=True)
         try:
-            return super().train(*args, **kwargs)
+            output = super().train(resume_from_checkpoint, **kwargs)
+            shutil.rmtree(folder, ignore_errors=True)
+            return output
         except KeyboardInterrupt:
             self.interrupted = True
             logger.warning(
@@ -186,8 +197,6 @@ def save_captioner(trainer: CaptionTrainer) -> Path:
     fresh.rename(folder)
     history = folder.with_name("history.json")
     history.write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
-    if not trainer.interrupted:
-        shutil.rmtree(_checkpoints(settings), ignore_errors=True)
     return folder
 
 
@@ -224,6 +233,52 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
     return trainer.model, processor
 
 
+def save_evaluation(
+    settings: Settings,
+    test: Dataset,
+    systems: Mapping[str, Any],
+    *,
+    attributes: Mapping[str, float] | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> Path:
+    """Writes what was measured to artifacts/evaluation.json.
+
+    Args:
+        settings: of the captioner that was measured.
+        test: the split that it was measured on.
+        systems: name → metric → {"value", "low", "high"}; one of the names is "trained".
+        attributes: name → accuracy of the trained captioner, where the data set has attributes.
+        seconds: what was timed.
+
+    Returns:
+        The file.
+    """
+    record = read_record(settings.output) or {"steps": 0}
+    weights = resolve(settings.output) / "model.safetensors"
+    result = {
+        "dataset": {
+            "name": settings.dataset,
+            "fingerprint": fingerprint(test),
+            "split": "test",
+            "pictures": len(test),
+        },
+        "captioner": {
+            "checkpoint": settings.checkpoint,
+            "fingerprint": hashlib.sha256(weights.read_bytes()).hexdigest()[:16],
+            "settings": asdict(settings),
+            "steps": record["steps"],
+        },
+        "systems": systems,
+        "attributes": attributes or {},
+        "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
+        "seconds": {"training": record.get("seconds"), **(seconds or {})},
+    }
+    path = resolve("artifacts/evaluation.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
 def same_training(record: Mapping[str, Any], settings: Settings) -> bool:
     """Whether a saved captioner was trained with these values."""
     return not changed_values(record, settings)
@@ -238,3 +293,39 @@ def changed_values(record: Mapping[str, Any], settings: Settings) -> str:
 
 def _checkpoints(settings: Settings) -> Path:
     return resolve(settings.output).with_name("checkpoints")
+
+
+def learn_by_heart(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, steps: int = 60, learning_rate: float = 1e-3
+) -> list[float]:
+    """Trains on one batch again and again, as a check: a model that is able to learn brings the loss near zero.
+
+    Args:
+        model: is changed; give it a copy.
+        batch: as `CaptionCollator` makes it.
+        steps: how often.
+        learning_rate: of AdamW.
+
+    Returns:
+        The loss before each step, in nats a token.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    losses = []
+    for _ in range(steps):
+        loss = caption_loss(model, batch)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    model.eval()
+    return losses
+
+
+def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:
+    """How many parameters each part of a captioner has: rows with the keys part, parameters and share."""
+    total = sum(p.numel() for p in model.parameters())
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        part = ".".join(name.split(".")[:2]) if name.startswith(f"{model.base_model_prefix}.") else name.split(".")[0]
+        counts[part] = counts.get(part, 0) + parameter.numel()
+    return [{"part": part, "parameters": f"{n:,}", "share": f"{n / total:.0%}"} for part, n in counts.items()]

@@ -49,7 +49,7 @@ SEED = 41
 FOLDER = ROOT / "models" / "git-tiny"
 DRAWINGS = 40_000
 HELD_OUT = 500  # of the drawings, never trained on
-STAGES = {"see": {"steps": 5000, "learning_rate": 1e-3}, "speak": {"steps": 5000, "learning_rate": 1e-3}}
+STAGES = {"see": {"steps": 5000, "learning_rate": 1e-3}, "speak": {"steps": 2000, "learning_rate": 1e-3}}
 BATCH = 64
 PICTURE, PATCH, WIDTH, HEADS, VISION_LAYERS, TEXT_LAYERS, POSITIONS = 96, 12, 128, 2, 4, 2, 512
 
@@ -155,7 +155,7 @@ class Speaker(Trainer):
 
 
 def train(stage: str, model: nn.Module, data: Dataset, collate, work: Path, kind: type[Trainer]) -> float:  # noqa: ANN001
-    """Trains one stage, or continues it; returns the seconds it took on this machine."""
+    """Trains one stage, or continues it; returns the seconds that it took in all, stops left out."""
     arguments = TrainingArguments(
         output_dir=str(work / stage),
         max_steps=STAGES[stage]["steps"],
@@ -174,9 +174,15 @@ def train(stage: str, model: nn.Module, data: Dataset, collate, work: Path, kind
     )
     trainer = kind(model=model, args=arguments, train_dataset=data, data_collator=collate)
     trainer.model_accepts_loss_kwargs = False
-    began = time.perf_counter()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work / stage)) if (work / stage).is_dir() else None)
-    return time.perf_counter() - began
+    clock = work / f"{stage}-seconds.txt"
+    spent, began = float(clock.read_text()) if clock.is_file() else 0.0, time.perf_counter()
+    last = get_last_checkpoint(str(work / stage)) if (work / stage).is_dir() else None
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    finally:
+        spent += time.perf_counter() - began
+        clock.write_text(f"{spent:.1f}")
+    return spent
 
 
 def main(folder: Path = FOLDER) -> None:
@@ -191,7 +197,12 @@ def main(folder: Path = FOLDER) -> None:
         drawings.select(range(DRAWINGS - HELD_OUT)),
         drawings.select(range(DRAWINGS - HELD_OUT, DRAWINGS)),
     )
-    report = {"drawings": DRAWINGS, "parameters": sum(p.numel() for p in model.parameters()), "stages": STAGES}
+    report = {
+        "drawings": DRAWINGS,
+        "held_out_drawings": HELD_OUT,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "stages": STAGES,
+    }
 
     def look(rows: list[dict]) -> dict[str, torch.Tensor]:
         pixels = np.stack([np.frombuffer(row["pixels"], np.uint8).reshape(row["shape"]) for row in rows])

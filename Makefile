@@ -1,0 +1,52 @@
+# make run: everything, from nothing. make test: everything, checked. See CONTRIBUTING.md for the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup run lab test test-full check clean data base-model links strip results
+
+setup: $(READY)
+
+$(READY): requirements.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+run: $(READY)
+	@$(BIN)/python -m tools.notebooks run
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks/01_load_and_visualize.ipynb
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest -m "not slow" tests
+
+# The notebooks share one temporary artifacts folder, in order, so a learner's own is never touched.
+test: check
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	CAPTIONING_ARTIFACTS=$$folder $(BIN)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
+
+test-full: $(READY)
+	$(BIN)/pytest -m slow -v tests
+
+data: $(READY)
+	$(BIN)/python -m tools.make_data
+
+base-model: $(READY)
+	$(BIN)/python -m tools.make_base_model
+
+# Badges and first cells from pyproject.toml; REPO=owner/name writes a new address there first.
+links: $(READY)
+	$(BIN)/python -m tools.notebooks links $(REPO)
+
+strip: $(READY)
+	$(BIN)/python -m tools.notebooks strip
+
+# The figures in README, cards and notebooks, from what `make run` measured.
+results: $(READY)
+	$(BIN)/python -m tools.results
+
+clean:
+	rm -rf .venv artifacts .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,150 @@
+"""What the tests share: no network, nobody's own folders, a random captioner of two layers, a small data set."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_HOME = tempfile.TemporaryDirectory(prefix="pocket-captions-tests-", ignore_cleanup_errors=True)
+
+# The libraries read these when they are imported, so they are set before. Notebook kernels inherit them.
+os.environ |= {
+    "HF_HOME": _HOME.name,
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "agg",
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+}
+for _name in ("HF_TOKEN", "HF_ENDPOINT", "HF_DATASETS_CACHE", "HF_HUB_CACHE", "CAPTIONING_PROFILE"):
+    os.environ.pop(_name, None)
+sys.path.insert(0, str(ROOT))
+
+import pytest
+import torch
+from datasets import DatasetDict
+from PIL import Image
+from transformers import BertTokenizer, GenerationConfig, GitConfig, GitForCausalLM, GitProcessor, set_seed
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from helpers.data import load_captions
+from helpers.families import load_checkpoint
+from tools.make_base_model import vocabulary
+
+PICTURE, PATCH, POSITIONS = 48, 16, 64
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_elses_folders_and_no_network(tmp_path_factory):
+    connect = socket.socket.connect
+
+    def connect_locally(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOCAL:
+            raise OSError(f"A test asked for {address}; tests use no network.")
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path_factory.mktemp("artifacts")))
+        patch.setenv("no_proxy", "*")
+        patch.setattr(socket.socket, "connect", connect_locally)
+        yield
+
+
+@pytest.fixture
+def artifacts(tmp_path, monkeypatch) -> Path:
+    """An empty artifacts folder for one test."""
+    folder = tmp_path / "artifacts"
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    """What the helpers log, even after a notebook's first cell took their logger over."""
+    monkeypatch.setattr(logging.getLogger("helpers"), "propagate", True)
+    caplog.set_level(logging.INFO, "helpers")
+    return caplog
+
+
+@pytest.fixture(scope="session")
+def processor() -> GitProcessor:
+    pictures = CLIPImageProcessorPil(
+        size={"shortest_edge": PICTURE}, crop_size={"height": PICTURE, "width": PICTURE}
+    )
+    return GitProcessor(pictures, BertTokenizer(vocab=vocabulary(), do_lower_case=True, model_max_length=POSITIONS))
+
+
+def random_git(spread: float) -> GitForCausalLM:
+    """A GIT of one vision and two text layers; the wider the weights' spread, the more pictures matter to it."""
+    set_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "initializer_range": spread}
+    config = GitConfig(
+        vision_config={**shape, "num_hidden_layers": 1, "image_size": PICTURE, "patch_size": PATCH},
+        **shape,
+        vocab_size=len(vocabulary()),
+        num_hidden_layers=2,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        max_position_embeddings=POSITIONS,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+    )
+    model = GitForCausalLM(config).eval()
+    model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=2, eos_token_id=3, max_new_tokens=12)
+    return model
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory, processor) -> str:
+    """A folder with a random model that can be trained, and its processor."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    random_git(0.02).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def model(checkpoint) -> GitForCausalLM:
+    return load_checkpoint(checkpoint)[0]
+
+
+@pytest.fixture(scope="session")
+def talker() -> GitForCausalLM:
+    """A random model that says something else of each picture, in captions of different lengths and word pieces."""
+    model = random_git(0.5)
+    pieces = [number for token, number in vocabulary().items() if token.startswith("##")]
+    with torch.no_grad():
+        model.output.bias[3] += 8
+        model.output.bias[pieces] += 4
+    return model
+
+
+@pytest.fixture(scope="session")
+def creatures() -> DatasetDict:
+    return load_captions("data/pocket-creatures")
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory, creatures) -> str:
+    """Pocket Creatures with 8, 4 and 4 pictures."""
+    folder = tmp_path_factory.mktemp("captioned")
+    for split, count in {"train": 8, "validation": 4, "test": 4}.items():
+        creatures[split].select(range(count)).to_parquet(folder / f"{split}.parquet")
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def dataset(dataset_folder) -> DatasetDict:
+    return load_captions(dataset_folder)
+
+
+@pytest.fixture(scope="session")
+def pictures(creatures) -> list[Image.Image]:
+    return creatures["test"][:8]["image"]

@@ -1,0 +1,265 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from datasets import Image as ImageColumn
+from PIL import Image
+
+from helpers.data import data_report, fingerprint, load_captions, nearest_pairs, picture_hashes
+
+
+def noise(seed, size=(24, 20)):
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def save_pictures(folder, count):
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{i:02}.png" for i in range(count)]
+    for i, name in enumerate(names):
+        noise(i).save(folder / name)
+    return names
+
+
+def save_csv(path, header, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+def csv_of(folder, count, **captions):
+    """A csv file of pictures; `captions` gives some rows another caption, by row number as r0, r1, …"""
+    names = save_pictures(folder, count)
+    rows = [[name, captions.get(f"r{i}", f"picture {i}")] for i, name in enumerate(names)]
+    return save_csv(folder / "captions.csv", ["file_name", "caption"], rows)
+
+
+def saved(splits, folder, decoded=True):
+    """A folder of parquet files, as the Hub holds a data set: the files say that `image` is a picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, columns in splits.items():
+        pictures = [c for c in ("image", "photo") if c in columns]
+        made = Dataset.from_dict(columns)
+        for name in pictures if decoded else []:
+            made = made.cast_column(name, ImageColumn())
+        made.to_parquet(folder / f"{split}.parquet")
+    return str(folder)
+
+
+def png(seed):
+    content = io.BytesIO()
+    noise(seed).save(content, "PNG")
+    return {"bytes": content.getvalue(), "path": None}
+
+
+def column(count, start=0):
+    return [png(start + i) for i in range(count)]
+
+
+def sizes(splits):
+    return {split: len(dataset) for split, dataset in splits.items()}
+
+
+def texts(splits):
+    return {split: [group[0] for group in dataset["captions"]] for split, dataset in splits.items()}
+
+
+def test_the_shipped_set_has_three_splits_and_three_captions(creatures):
+    assert sizes(creatures) == {"train": 800, "validation": 100, "test": 100}
+    assert all(len(group) == 3 for dataset in creatures.values() for group in dataset["captions"])
+    assert creatures["train"][0]["image"].size == (128, 128)
+    assert {"color", "mouth"} <= set(creatures["train"].column_names)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_folder_of_pictures_with_a_table(tmp_path, kind):
+    names = save_pictures(tmp_path / "train", 5)
+    rows = [{"file_name": name, "text": f"picture {i}"} for i, name in enumerate(names)]
+    if kind == "csv":
+        save_csv(tmp_path / "train" / "metadata.csv", ["file_name", "text"], [row.values() for row in rows])
+    else:
+        lines = "\n".join(json.dumps(row) for row in rows)
+        (tmp_path / "train" / "metadata.jsonl").write_text(lines, encoding="utf-8")
+    splits = load_captions(str(tmp_path))
+    assert sizes(splits) == {"train": 3, "validation": 1, "test": 1}
+    for dataset in splits.values():
+        for row in dataset:
+            number = int(row["captions"][0].removeprefix("picture "))
+            assert np.array_equal(np.asarray(row["image"]), np.asarray(noise(number)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "captions"),
+    [
+        ({"text": ["x", "y", "z"]}, [["x"], ["y"], ["z"]]),
+        ({"caption": ["x", "y", "z"], "text": ["-", "-", "-"]}, [["x"], ["y"], ["z"]]),
+        ({"sentences": [["x", "xx"], ["y"], ["z"]]}, [["x", "xx"], ["y"], ["z"]]),
+        ({"captions": [["x", "xx"], ["y"], ["z"]]}, [["x", "xx"], ["y"], ["z"]]),
+        ({"captions": ["x", "y", "z"]}, [["x"], ["y"], ["z"]]),
+        ({"caption_0": ["x", "y", "z"], "caption_1": ["a", "b", "c"]}, [["x", "a"], ["y", "b"], ["z", "c"]]),
+    ],
+)
+def test_captions_are_found_by_their_usual_names(tmp_path, columns, captions):
+    rows = {"image": column(3), "kind": ["k"] * 3, **columns}
+    splits = load_captions(saved(dict.fromkeys(("train", "validation", "test"), rows), tmp_path / "set"))
+    assert [splits[split]["captions"][:] for split in splits] == [captions] * 3
+    assert splits["train"]["kind"][:] == ["k"] * 3
+    assert splits["train"][0]["image"].size == (24, 20)
+
+
+@pytest.mark.parametrize("asked", ["alt", ["alt"], ["alt", "title"]])
+def test_caption_columns_can_be_named(tmp_path, asked):
+    folder = saved({"train": {"image": column(3), "alt": ["x"] * 3, "title": ["t"] * 3}}, tmp_path / "set")
+    expected = ["x", "t"] if "title" in asked else ["x"]
+    assert load_captions(folder, caption_columns=asked)["train"]["captions"][0] == expected
+
+
+def test_a_named_column_wins_over_one_called_captions(tmp_path):
+    folder = saved({"train": {"image": column(3), "alt": ["x"] * 3, "captions": ["c"] * 3}}, tmp_path / "set")
+    assert load_captions(folder, caption_columns="alt")["train"]["captions"][0] == ["x"]
+
+
+def test_pictures_are_decoded_even_where_the_file_does_not_say_that_they_are_pictures(tmp_path):
+    folder = saved({"train": {"image": column(3), "caption": ["x"] * 3}}, tmp_path / "set", decoded=False)
+    assert load_captions(folder)["train"][0]["image"].size == (24, 20)
+
+
+def test_a_file_finds_its_pictures_beside_it_or_in_the_folder_named(tmp_path):
+    path = csv_of(tmp_path / "pictures", 4)
+    splits = load_captions(path)
+    assert sorted(sum(texts(splits).values(), [])) == [f"picture {i}" for i in range(4)]
+    (tmp_path / "elsewhere.csv").write_text((tmp_path / "pictures" / "captions.csv").read_text(encoding="utf-8"))
+    moved = load_captions(str(tmp_path / "elsewhere.csv"), images=str(tmp_path / "pictures"))
+    assert texts(moved) == texts(splits)
+    assert moved["test"][0]["image"].size == (24, 20)
+
+
+@pytest.mark.parametrize("asked", [None, "caption"])
+def test_no_caption_column_raises_and_names_the_columns(tmp_path, asked):
+    folder = saved({"train": {"image": column(3), "label": [0, 1, 2], "author": ["x"] * 3}}, tmp_path / "set")
+    with pytest.raises(ValueError, match=r"(?=.*image)(?=.*label)(?=.*author)"):
+        load_captions(folder, caption_columns=asked)
+
+
+def test_no_picture_column_raises_and_names_the_columns(tmp_path):
+    folder = saved({"train": {"photo": column(3), "caption": ["x"] * 3}}, tmp_path / "set")
+    with pytest.raises(ValueError, match=r"(?=.*photo)(?=.*caption)"):
+        load_captions(folder)
+
+
+@pytest.mark.parametrize("name", ["data/absent", "./absent", "artifacts/absent", "/absent/folder"])
+def test_a_missing_folder_is_not_looked_for_on_the_hub(name):
+    with pytest.raises(FileNotFoundError, match="absent"):
+        load_captions(name)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "captions.xlsx").touch()
+    with pytest.raises(ValueError, match=r"(?=.*captions\.xlsx)(?=.*\.csv)"):
+        load_captions(str(tmp_path / "captions.xlsx"))
+
+
+def test_a_lone_split_is_divided_by_the_seed(tmp_path):
+    path = csv_of(tmp_path, 30)
+    splits = load_captions(path, seed=1)
+    assert sizes(splits) == {"train": 24, "validation": 3, "test": 3}
+    assert sorted(sum(texts(splits).values(), [])) == sorted(f"picture {i}" for i in range(30))
+    assert texts(load_captions(path, seed=1)) == texts(splits)
+    assert texts(load_captions(path, seed=2))["test"] != texts(splits)["test"]
+
+
+@pytest.mark.parametrize(
+    ("given", "made"), [("test", "validation"), ("validation", "test"), ("val", "test"), ("dev", "test")]
+)
+def test_a_split_that_is_there_stays_untouched(tmp_path, given, made):
+    names = {"train": [f"t{i}" for i in range(10)], given: ["a", "b"]}
+    folder = saved({s: {"image": column(len(n)), "caption": n} for s, n in names.items()}, tmp_path / "set")
+    splits = load_captions(folder)
+    kept = "test" if given == "test" else "validation"
+    assert list(splits) == ["train", "validation", "test"]
+    assert texts(splits)[kept] == ["a", "b"]
+    assert len(splits[made]) == 1
+    assert sorted(texts(splits)["train"] + texts(splits)[made]) == names["train"]
+
+
+def test_too_few_rows_to_divide_raise(tmp_path):
+    with pytest.raises(ValueError, match=r"2.*3"):
+        load_captions(csv_of(tmp_path, 2))
+
+
+def broken(folder, kind):
+    """A csv file of 24 pictures, of which row 5 cannot be used."""
+    path = csv_of(folder, 24, **({"r5": "  "} if kind == "empty caption" else {"r5": ""} if kind == "no caption" else {}))
+    picture = folder / "05.png"
+    if kind == "no picture":
+        picture.unlink()
+    elif kind == "no picture file":
+        picture.write_text("This is a text.")
+    elif kind == "cut picture":
+        picture.write_bytes(picture.read_bytes()[:300])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["no picture", "no picture file", "cut picture", "empty caption", "no caption"])
+def test_a_bad_row_is_left_out_logged_and_listed(tmp_path, log, kind):
+    path = broken(tmp_path, kind)
+    splits = load_captions(path)
+    assert sorted(sum(texts(splits).values(), [])) == sorted(f"picture {i}" for i in range(24) if i != 5)
+    assert [r.levelname for r in log.records if r.name == "helpers.data"] == ["WARNING"]
+    rows = data_report(path)
+    listed = [row for row in rows if row["row"].isdigit()]
+    assert [(row["split"], row["row"]) for row in listed] == [("train", "5")]
+    assert ("caption" if "caption" in kind else "picture") in listed[0]["reason"]
+
+
+def test_too_many_bad_rows_raise_and_name_the_first(tmp_path):
+    path = broken(tmp_path, "no picture")
+    with pytest.raises(ValueError, match=r"(?=.*1 of 24)(?=.*train row 5)(?=.*max_left_out)"):
+        load_captions(path, max_left_out=0.01)
+
+
+def test_the_report_counts_pictures_captions_and_copies(tmp_path):
+    same = png(0)
+    columns = {"image": [same, png(1), same, png(2)], "captions": [["a", "b"], ["c"], ["d"], ["e"]]}
+    [row] = data_report(saved({"train": columns}, tmp_path / "set"))
+    assert (row["pictures"], row["captions"], row["identical_pictures"]) == (4, 5, 2)
+
+
+def test_the_report_finds_copies_among_files_too(tmp_path):
+    path = csv_of(tmp_path, 5)
+    noise(0).save(tmp_path / "03.png")
+    [row] = data_report(path)
+    assert (row["pictures"], row["identical_pictures"]) == (5, 2)
+
+
+def test_a_resized_copy_has_nearly_the_same_hash_and_another_picture_has_not(creatures):
+    first, second = creatures["train"][0]["image"], creatures["train"][1]["image"]
+    copies = [first, first.resize((100, 100)), first.resize((300, 300)), second]
+    same, small, large, other = picture_hashes({"image": copies})
+    assert same.hash.size == 256
+    assert same - small <= 8
+    assert same - large <= 8
+    assert same - other > 8
+
+
+def test_nearest_pairs_come_nearest_first(creatures):
+    first = creatures["train"].select([3, 4, 5])
+    second = creatures["train"].select([6, 5, 7])
+    pairs = nearest_pairs(first, second, most=2)
+    assert pairs[0] == (0, 2, 1)
+    assert len(pairs) == 2
+    assert pairs[1][0] > 8
+
+
+def test_the_fingerprint_changes_with_a_caption_and_with_a_picture(tmp_path):
+    def of(captions, start=0):
+        columns = {"image": column(3, start), "captions": captions}
+        return fingerprint(Dataset.from_dict(columns).cast_column("image", ImageColumn()))
+
+    captions = [["x"], ["y", "yy"], ["z"]]
+    assert of(captions) == of(captions)
+    assert len(of(captions)) == 16
+    assert len({of(captions), of([["x"], ["yy", "y"], ["z"]]), of([["x"], ["yyy"], ["z"]]), of(captions, 1)}) == 4

@@ -1,0 +1,213 @@
+"""Lints of the notebooks and the pages around them; the slow tests run every notebook with its solutions."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from helpers.settings import ROOT
+from tools import notebooks as tool
+from tools import results
+
+PATHS = tool.paths()
+COURSE = [path for path in PATHS if int(path.name[:2]) <= 5]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
+CARDS = [ROOT / "data" / "pocket-creatures" / "README.md", ROOT / "models" / "git-tiny" / "README.md"]
+SOLUTION = re.compile(r"<details>.*?</details>", re.DOTALL)
+FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def held_by_git(path: Path) -> nbformat.NotebookNode:
+    """The notebook in git's index, or the file where there is no git: a learner's own run changes only the file."""
+    asked = ["git", "show", f":{path.relative_to(ROOT).as_posix()}"]
+    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    return nbformat.reads(found.stdout, as_version=4) if found.returncode == 0 else tool.read(path)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def words_of(notebook):
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def solutions(cell):
+    """The code of the folded solutions in a cell."""
+    return [code for block in SOLUTION.findall(cell.source) for code in FENCE.findall(block)]
+
+
+def with_solutions(path):
+    """The notebook with a code cell behind each folded solution."""
+    notebook = tool.read(path)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        cells += [nbformat.v4.new_code_cell(code) for code in solutions(cell)]
+    notebook.cells = cells
+    return notebook
+
+
+def test_the_course_has_five_notebooks():
+    assert [path.name[:2] for path in COURSE] == ["01", "02", "03", "04", "05"]
+
+
+@notebooks
+def test_git_holds_no_outputs(path):
+    for cell in code_cells(held_by_git(path)):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+    assert "widgets" not in held_by_git(path).metadata
+
+
+@notebooks
+def test_cell_ids_are_named_and_survive_stripping(path):
+    notebook = tool.read(path)
+    nbformat.validate(notebook)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in ids)
+    assert [cell.id for cell in tool.stripped(notebook).cells] == ids
+
+
+@notebooks
+def test_first_two_code_cells(path):
+    first, second = code_cells(tool.read(path))[:2]
+    assert first.source == tool.first_cell()
+    assert "start(settings)" in second.source
+
+
+@notebooks
+def test_sizes(path):
+    notebook = tool.read(path)
+    assert 20 <= len(notebook.cells) <= 40
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 20, cell.id
+            assert all(len(line) <= 110 for line in cell.source.splitlines()), cell.id
+        else:
+            assert len(cell.source.split()) <= 170, cell.id
+
+
+@notebooks
+def test_words_stand_before_every_code_cell(path):
+    cells = tool.read(path).cells
+    pairs = zip(cells, cells[1:], strict=False)
+    bare = [b.id for a, b in pairs if a.cell_type == b.cell_type == "code" and a.id != "first-cell"]
+    assert bare == []
+
+
+@notebooks
+def test_headings(path):
+    text = FENCE.sub("", words_of(tool.read(path)))
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        assert heading.isascii(), heading
+
+
+@notebooks
+def test_opening_and_closing(path):
+    notebook = tool.read(path)
+    opening = notebook.cells[0].source
+    assert tool.badge(path.name) in opening
+    assert "In this notebook you will" in opening
+    assert re.search(r"It takes about \d+ minutes? to run", opening)
+    text = words_of(notebook)
+    assert len(re.findall(r"^\*\*\d\. ", text, re.MULTILINE)) >= 2
+    assert len(SOLUTION.findall(text)) >= 2
+    assert "## What you can do now" in text
+
+
+@notebooks
+def test_plain_markdown_with_alt_text(path):
+    text = words_of(tool.read(path))
+    assert not re.search(r"<(?!/?(details|summary)\b)[a-zA-Z]+[ >]", FENCE.sub("", text))
+    assert all(alt.strip() for alt in re.findall(r"!\[(.*?)\]\(", text))
+
+
+@notebooks
+def test_figures_come_from_the_helpers(path):
+    code = "\n".join(cell.source for cell in code_cells(tool.read(path)))
+    assert "pyplot" not in code
+    assert ".show()" not in code
+
+
+@notebooks
+def test_no_undefined_names_with_solutions(path, tmp_path):
+    file = tmp_path / path.name
+    nbformat.write(with_solutions(path), file)
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", str(file)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("path", [*PATHS, *PAGES, *CARDS], ids=lambda path: path.as_posix()[len(str(ROOT)) + 1 :])
+def test_relative_links_resolve(path):
+    text = words_of(tool.read(path)) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    local = [target for target in targets if target and not target.startswith(("http://", "https://", "mailto:"))]
+    missing = [target for target in local if not (path.parent / target).exists()]
+    assert missing == []
+
+
+def test_links_are_written_from_one_place(tmp_path, monkeypatch):
+    for name in ("pyproject.toml", "README.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "notebooks").mkdir()
+    for path in PATHS:
+        (tmp_path / "notebooks" / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    before = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.*") if path.is_file()}
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr(tool, "FOLDER", tmp_path / "notebooks")
+    tool.links()
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.*") if path.is_file()} == before
+    tool.links("somebody/captions")
+    texts = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.*") if path.is_file()]
+    assert all("OWNER/NAME" not in text for text in texts)
+    assert sum("somebody/captions" in text for text in texts) == len(texts)
+
+
+def test_shown_figures_equal_the_measured_ones():
+    measured = json.loads(results.FILE.read_text(encoding="utf-8"))
+    for page in results.SHOWN:
+        text = page.read_text(encoding="utf-8")
+        assert results.rendered(text, measured) == text
+        assert "<!-- results:" in text
+    for path in COURSE:
+        opening = tool.read(path).cells[0].source
+        assert results.timed(opening, measured["notebook_seconds"][path.stem]) == opening
+
+
+def test_colab_keeps_its_torch_and_numpy():
+    names = re.findall(r"^([A-Za-z_-]+)", (ROOT / "requirements-colab.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert not {"torch", "torchvision", "numpy"} & {name.lower() for name in names}
+
+
+def test_shipped_files_are_small():
+    assert results.size_of(ROOT / "data") <= 8_000_000
+    assert results.size_of(ROOT / "models") <= 8_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", COURSE[::-1], ids=lambda path: path.stem)
+def test_opened_alone_with_solutions(path, tmp_path, monkeypatch):
+    """From the last to the first, each with no artifacts of another, and with the code of its solutions."""
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path))
+    notebook = with_solutions(path)
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tool.FOLDER)}}).execute()
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            text = output.get("text", "") if output.output_type == "stream" else ""
+            assert "Warning" not in text, f"{cell.get('id')}: {text}"
+            if "image/png" in output.get("data", {}):
+                assert output.metadata["image/png"]["alt"].strip(), cell.get("id")

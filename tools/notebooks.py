@@ -1,0 +1,167 @@
+"""Runs, strips and links the notebooks: `python -m tools.notebooks run | strip | links [owner/name]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from tqdm.auto import tqdm
+
+from helpers.settings import ROOT, artifacts_folder
+
+FOLDER = ROOT / "notebooks"
+FIRST_CELL = """# On your own machine this cell does nothing. In Colab it fetches the project and what it needs.
+import sys
+
+if "google.colab" in sys.modules:
+    !git clone --quiet --depth 1 --branch v{version} {address} /content/pocket-captions
+    %cd -q /content/pocket-captions/notebooks
+    !pip install --quiet -r ../requirements-colab.txt
+    sys.path.insert(0, "..")"""
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{repository}/blob/v{version}/notebooks/{name})"
+)
+BADGE_PATTERN = r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)"
+
+
+def paths() -> list[Path]:
+    """The notebooks, in order."""
+    return sorted(FOLDER.glob("[0-9]*.ipynb"))
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook as nbformat reads it."""
+    return nbformat.read(path, as_version=4)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Writes a notebook as git holds it: two trailing things stripped, one line break at the end."""
+    path.write_text(nbformat.writes(notebook, indent=1).rstrip() + "\n", encoding="utf-8")
+
+
+def stripped(notebook: NotebookNode) -> NotebookNode:
+    """Without outputs, execution counts and whatever else a run leaves behind; cell ids stay."""
+    for cell in notebook.cells:
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    kept = {key: notebook.metadata[key] for key in ("accelerator",) if key in notebook.metadata}
+    notebook.metadata = {**kept, "kernelspec": kernel, "language_info": {"name": "python"}}
+    return notebook
+
+
+def project() -> tuple[str, str]:
+    """owner/name and the version, from pyproject.toml."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return content["urls"]["Repository"].removeprefix("https://github.com/"), content["version"]
+
+
+def first_cell() -> str:
+    """The first code cell, the same in every notebook."""
+    repository, version = project()
+    return FIRST_CELL.format(address=f"https://github.com/{repository}", version=version)
+
+
+def badge(name: str) -> str:
+    """The Colab badge of one notebook."""
+    repository, version = project()
+    return BADGE.format(repository=repository, version=version, name=name)
+
+
+def links(repository: str | None = None) -> None:
+    """Writes badges and first cells from pyproject.toml, after writing a new owner/name into it where one is given."""
+    if repository:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise SystemExit(f"{repository} is no address; give owner/name.")
+        toml = ROOT / "pyproject.toml"
+        text = toml.read_text(encoding="utf-8")
+        toml.write_text(text.replace(f"github.com/{project()[0]}", f"github.com/{repository}"), encoding="utf-8")
+    for path in paths():
+        notebook = read(path)
+        title, code = notebook.cells[0], next(cell for cell in notebook.cells if cell.cell_type == "code")
+        title.source = re.sub(BADGE_PATTERN, lambda _, name=path.name: badge(name), title.source, count=1)
+        code.source = first_cell()
+        write(notebook, path)
+    readme = ROOT / "README.md"
+    parts = readme.read_text(encoding="utf-8").splitlines()
+    for i, line in enumerate(parts):
+        if name := re.search(r"notebooks/(\d\d_\w+\.ipynb)\)", line):
+            parts[i] = re.sub(BADGE_PATTERN, lambda _, name=name[1]: badge(name), line)
+    readme.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def strip() -> None:
+    """Strips every notebook in place."""
+    for path in paths():
+        write(stripped(read(path)), path)
+
+
+def execute(path: Path, out: Path) -> float:
+    """Runs one notebook; writes the executed copy and its page; returns the seconds it took."""
+    notebook = read(path)
+    client = NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(FOLDER)}})
+    client.create_kernel_manager().transport = "ipc"  # over TCP each kernel warns that it is not encrypted
+    began = time.perf_counter()
+    bar = tqdm(total=len(notebook.cells), desc=path.stem, unit="cell", bar_format="{desc:24}{bar:30} {elapsed}")
+    client.on_cell_complete = lambda **_: bar.update()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise SystemExit(f"{path.name} failed; its copy in {out} shows where.\n{error}") from None
+    finally:
+        bar.update(bar.total - bar.n)
+        bar.close()
+        nbformat.write(notebook, out / path.name)
+        exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(ROOT / "tools")])
+        (out / f"{path.stem}.html").write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
+    return time.perf_counter() - began
+
+
+def run(last: int = 5) -> None:
+    """Runs the course in order and ends with what came of it."""
+    out = artifacts_folder() / "notebooks"
+    out.mkdir(parents=True, exist_ok=True)
+    seconds = {path.stem: round(execute(path, out), 1) for path in paths() if int(path.name[:2]) <= last}
+    (out / "seconds.json").write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
+    print(summary(sum(seconds.values())))
+
+
+def summary(seconds: float) -> str:
+    """What was trained, how well it does, and where to look."""
+    folder = artifacts_folder()
+    result = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    systems, data, captioner = result["systems"], result["dataset"], result["captioner"]
+    before, after = systems["base"]["wer"]["value"], systems["trained"]["wer"]["value"]
+    where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return (
+        f"\nTrained {captioner['checkpoint']} on {data['name']}: {captioner['steps']} steps, "
+        f"{result['seconds']['training']:.0f} seconds.\n"
+        f"Word error rate on {data['pictures']} test pictures: {before:.3f} before, {after:.3f} after.\n"
+        f"All notebooks: {seconds / 60:.1f} minutes. Their copies: {where}/notebooks/*.html and *.ipynb\n"
+        f"Test creatures and what the model says of them: {where}/test-captions.png"
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["run", "strip", "links"])
+    parser.add_argument("repository", nargs="?", help="owner/name, for links")
+    asked = parser.parse_args(arguments)
+    {"run": run, "strip": strip, "links": lambda: links(asked.repository)}[asked.command]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
