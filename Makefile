@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run lab test test-full check clean data base-model links strip results
+.PHONY: setup run lab test test-full check clean data base-model links strip results bench
 
 setup: $(READY)
 
@@ -47,6 +47,9 @@ strip: $(READY)
 # The figures in README, cards and notebooks, from what `make run` measured.
 results: $(READY)
 	$(BIN)/python -m tools.results
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.training_share
 
 clean:
 	rm -rf .venv artifacts .pytest_cache .ruff_cache *.egg-info

@@ -12,7 +12,8 @@ from huggingface_hub import HfApi, ModelCard, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
-from helpers.settings import Settings, artifacts_folder, read_record
+from helpers.records import read_record
+from helpers.settings import Settings, artifacts_folder
 
 CARD = """
 # {name}

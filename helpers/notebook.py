@@ -19,6 +19,7 @@ from IPython.display import Markdown
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
+from helpers.families import best_device
 from helpers.settings import Settings
 from helpers.training import choose_precision
 
@@ -55,13 +56,13 @@ def start(settings: Settings) -> Markdown:
 
 def device_name() -> str:
     """The device that the Trainer will use, in words, with the precision."""
-    if torch.cuda.is_available():
-        name = torch.cuda.get_device_name()
-    elif torch.backends.mps.is_available():
-        name = "Apple GPU"
-    else:
-        name = f"CPU, {torch.get_num_threads()} threads"
-    return f"{name}, {choose_precision()}"
+    device = best_device()
+    names = {
+        "cuda": torch.cuda.get_device_name,
+        "mps": lambda: "Apple GPU",
+        "cpu": lambda: f"CPU, {torch.get_num_threads()} threads",
+    }
+    return f"{names[device]()}, {choose_precision()}"
 
 
 def source_of(thing: Callable[..., Any] | type) -> Markdown:

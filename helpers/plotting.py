@@ -75,6 +75,7 @@ def _grid(count: int, columns: int, width: float, height: float) -> tuple[Descri
     """A figure with a bare place for each of `count` pictures; width and height of a place in inches."""
     rows = -(-count // columns)
     figure = _figure(width * columns, height * rows)
+    figure.get_layout_engine().set(h_pad=0.1)
     axes = list(_axes(figure, rows, columns).flat)
     for ax in axes:
         ax.axis("off")
@@ -324,6 +325,7 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
         for row, score in enumerate(scores):
             ax.text(score["high"] + room * 0.03, row, f"{score['value']:.3f}", va="center", fontsize=9)
         ax.set(title=f"{metric} ({'lower' if metric == 'wer' else 'higher'} is better)", xlim=(0, room))
+        ax.xaxis.set_major_locator(MaxNLocator(4))
         parts.append(f"{metric}: " + ", ".join(f"{n} {s['value']:.3f}" for n, s in zip(names, scores, strict=True)))
     figure.alt = "Bars that compare systems, with 95 % intervals. " + "; ".join(parts) + "."
     return figure
@@ -333,10 +335,10 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
 def plot_attribute_accuracy(accuracy: Mapping[str, Mapping[str, float]]) -> DescribedFigure:
     """The share of pictures whose attribute is right: system → column → accuracy."""
     columns = list(next(iter(accuracy.values())))
-    figure = _figure(10, 0.9 + 0.42 * len(columns))
+    figure = _figure(10, 0.9 + 0.2 * len(columns) * max(2, len(accuracy)))
     ax = _axes(figure, 1, 1)[0, 0]
     height = 0.8 / len(accuracy)
-    colors = [SKY, BLUE] if len(accuracy) == 2 else [BLUE, ORANGE, GREEN, PURPLE, RED]
+    colors = [ORANGE, SKY, BLUE] if len(accuracy) == 3 else [BLUE, ORANGE, GREEN, PURPLE, RED]
     for k, (name, values) in enumerate(accuracy.items()):
         rows = np.arange(len(columns))[::-1] + 0.4 - height * (k + 0.5)
         ax.barh(rows, list(values.values()), height=height, color=colors[k % len(colors)], label=name)

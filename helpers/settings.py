@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+RECORD = "training.json"  # what lies beside a captioner: its settings and the steps it did
 # These change what is said or shared, not what is trained.
 NOT_TRAINING = ("max_new_tokens", "num_beams", "output", "push_to")
 
@@ -102,7 +103,8 @@ class Settings:
 
         Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
         """
-        record = read_record(output)
+        place = resolve(output) / RECORD
+        record = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
         asked = os.environ.get("CAPTIONING_PROFILE")
         if record is None or (asked and asked != record["profile"]):
             return cls.from_environment()
@@ -144,9 +146,3 @@ def resolve(name: str | Path) -> Path:
     if path.parts[:1] == ("artifacts",):
         return artifacts_folder().joinpath(*path.parts[1:])
     return path.resolve() if path.exists() else ROOT / path
-
-
-def read_record(output: str | Path) -> dict | None:
-    """What was written beside the captioner in `output` when it was trained, or None."""
-    path = resolve(output) / "training.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

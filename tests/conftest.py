@@ -1,4 +1,4 @@
-"""What the tests share: no network, nobody's own folders, a random captioner of two layers, a small data set."""
+"""What the tests share: no network, no GPU, nobody's own folders, a random captioner, a small data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    "MPLBACKEND": "agg",
     "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
 }
 for _name in ("HF_TOKEN", "HF_ENDPOINT", "HF_DATASETS_CACHE", "HF_HUB_CACHE", "CAPTIONING_PROFILE"):
@@ -34,6 +33,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from helpers.data import load_captions
 from helpers.families import load_checkpoint
+from helpers.settings import Settings
 from tools.make_base_model import vocabulary
 
 PICTURE, PATCH, POSITIONS = 48, 16, 64
@@ -41,7 +41,7 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nobody_elses_folders_and_no_network(tmp_path_factory):
+def _same_on_every_machine(tmp_path_factory):
     connect = socket.socket.connect
 
     def connect_locally(self, address):
@@ -53,6 +53,8 @@ def _nobody_elses_folders_and_no_network(tmp_path_factory):
         patch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path_factory.mktemp("artifacts")))
         patch.setenv("no_proxy", "*")
         patch.setattr(socket.socket, "connect", connect_locally)
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setattr(torch.backends.mps, "is_available", lambda: False)
         yield
 
 
@@ -74,9 +76,7 @@ def log(caplog, monkeypatch):
 
 @pytest.fixture(scope="session")
 def processor() -> GitProcessor:
-    pictures = CLIPImageProcessorPil(
-        size={"shortest_edge": PICTURE}, crop_size={"height": PICTURE, "width": PICTURE}
-    )
+    pictures = CLIPImageProcessorPil(size={"shortest_edge": PICTURE}, crop_size={"height": PICTURE, "width": PICTURE})
     return GitProcessor(pictures, BertTokenizer(vocab=vocabulary(), do_lower_case=True, model_max_length=POSITIONS))
 
 
@@ -105,7 +105,7 @@ def random_git(spread: float) -> GitForCausalLM:
 def checkpoint(tmp_path_factory, processor) -> str:
     """A folder with a random model that can be trained, and its processor."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    random_git(0.02).save_pretrained(folder)
+    random_git(0.1).save_pretrained(folder)
     processor.save_pretrained(folder)
     return str(folder)
 
@@ -148,3 +148,9 @@ def dataset(dataset_folder) -> DatasetDict:
 @pytest.fixture(scope="session")
 def pictures(creatures) -> list[Image.Image]:
     return creatures["test"][:8]["image"]
+
+
+@pytest.fixture
+def settings(checkpoint, dataset_folder, artifacts) -> Settings:
+    """One epoch of two steps on the small data set."""
+    return Settings(dataset=dataset_folder, checkpoint=checkpoint, epochs=1, batch_size=4, warmup=0, max_new_tokens=4)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import BertConfig
+from transformers import AutoProcessor, BertConfig
 
 from helpers.families import aligned, generation_inputs, load_checkpoint, load_processor, picture_tokens
 from helpers.transforms import CaptionCollator, CaptionTransform, prepare_pictures
@@ -30,8 +30,11 @@ def test_a_checkpoint_brings_its_weights_and_its_processor(checkpoint, pictures,
     assert loaded.tokenizer("a red cat").input_ids == processor.tokenizer("a red cat").input_ids
 
 
-def test_pictures_are_prepared_by_pillow_on_every_machine(checkpoint):
+def test_pictures_are_prepared_by_pillow_on_every_machine(checkpoint, monkeypatch):
+    asked, original = [], AutoProcessor.from_pretrained
+    monkeypatch.setattr(AutoProcessor, "from_pretrained", lambda *a, **k: asked.append(k) or original(*a, **k))
     assert type(load_processor(checkpoint).image_processor).__name__.endswith("Pil")
+    assert [options["backend"] for options in asked] == ["pil"]
 
 
 def test_random_weights_are_others_in_the_same_architecture(checkpoint):

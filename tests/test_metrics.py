@@ -11,8 +11,10 @@ from helpers.metrics import (
     exact_matches,
     load_wer,
     make_compute_metrics,
+    most_central,
     normalize,
     rouge_l,
+    score,
     word_errors,
 )
 
@@ -152,6 +154,24 @@ def test_interval_of_a_ratio_surrounds_the_ratio_of_sums():
 def test_interval_takes_yes_and_no():
     low, high = bootstrap_interval(np.array([True, False] * 50))
     assert 0.3 < low < 0.5 < high < 0.7
+
+
+def test_a_score_is_each_metric_with_its_interval():
+    predictions = ["a red cat", "a blue dog", "two birds", "a fish"] * 10
+    references = [["a red cat"], ["a green dog", "the blue dog"], ["three birds"], ["a cow and a fish"]] * 10
+    found = score(predictions, references)
+    assert {name: entry["value"] for name, entry in found.items()} == caption_metrics(predictions, references)
+    for entry in found.values():
+        assert entry["low"] < entry["value"] < entry["high"]
+    intervals = bootstrap_interval(word_errors(predictions, references))
+    assert (found["wer"]["low"], found["wer"]["high"]) == intervals
+
+
+def test_the_most_central_caption_is_nearest_to_all_others():
+    groups = [["a red cat", "some dog"], ["a red dog"], ["a blue cat"], ["one two three four five"]]
+    assert most_central(groups) == "a red cat"
+    assert most_central(groups, most=3, seed=1) in {caption for group in groups for caption in group}
+    assert most_central(groups, most=3, seed=1) == most_central(groups, most=3, seed=1)
 
 
 def test_decoding_skips_the_padding_of_ragged_batches(processor):

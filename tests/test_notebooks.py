@@ -1,5 +1,6 @@
 """Lints of the notebooks and the pages around them; the slow tests run every notebook with its solutions."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -10,7 +11,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers.settings import ROOT
+from helpers.data import load_captions
+from helpers.settings import ROOT, Settings
+from helpers.training import load_or_train
 from tools import notebooks as tool
 from tools import results
 
@@ -99,7 +102,7 @@ def test_sizes(path):
 @notebooks
 def test_words_stand_before_every_code_cell(path):
     cells = tool.read(path).cells
-    pairs = zip(cells, cells[1:], strict=False)
+    pairs = itertools.pairwise(cells)
     bare = [b.id for a, b in pairs if a.cell_type == b.cell_type == "code" and a.id != "first-cell"]
     assert bare == []
 
@@ -110,7 +113,7 @@ def test_headings(path):
     levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
     for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
         assert heading.isascii(), heading
 
@@ -198,16 +201,36 @@ def test_shipped_files_are_small():
     assert results.size_of(ROOT / "models") <= 8_000_000
 
 
+def execute(notebook):
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tool.FOLDER)}}).execute()
+    return notebook
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", COURSE[::-1], ids=lambda path: path.stem)
 def test_opened_alone_with_solutions(path, tmp_path, monkeypatch):
     """From the last to the first, each with no artifacts of another, and with the code of its solutions."""
     monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path))
-    notebook = with_solutions(path)
-    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tool.FOLDER)}}).execute()
+    notebook = execute(with_solutions(path))
     for cell in code_cells(notebook):
         for output in cell.outputs:
             text = output.get("text", "") if output.output_type == "stream" else ""
             assert "Warning" not in text, f"{cell.get('id')}: {text}"
             if "image/png" in output.get("data", {}):
                 assert output.metadata["image/png"]["alt"].strip(), cell.get("id")
+
+
+@pytest.mark.slow
+def test_evaluation_works_without_attributes_and_with_one_caption(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path / "artifacts"))
+    dataset = load_captions("data/pocket-creatures")
+    for split, count in {"train": 64, "validation": 20, "test": 30}.items():
+        part = dataset[split].select(range(count)).select_columns(["image", "captions"])
+        part = part.add_column("text", [captions[0] for captions in part["captions"]]).remove_columns("captions")
+        part.to_parquet(tmp_path / "plain" / f"{split}.parquet")
+    load_or_train(Settings.tiny().with_changes(dataset=str(tmp_path / "plain"), epochs=1))
+    execute(tool.read(tool.FOLDER / "04_evaluate.ipynb"))
+    measured = json.loads((tmp_path / "artifacts" / "evaluation.json").read_text(encoding="utf-8"))
+    assert measured["dataset"]["pictures"] == 30
+    assert measured["attributes"] == {}
+    assert set(measured["systems"]) == {"base", "constant", "trained"}

@@ -3,7 +3,7 @@ from json import dumps
 
 import pytest
 
-from helpers.settings import ROOT, Settings, artifacts_folder, read_record, resolve
+from helpers.settings import ROOT, Settings, artifacts_folder, resolve
 
 RIGHT = Settings.tiny()
 
@@ -111,7 +111,6 @@ def test_names_mean_the_project_from_any_folder(monkeypatch, tmp_path):
 
 
 def test_without_a_captioner_its_settings_are_the_environments(artifacts, monkeypatch):
-    assert read_record("artifacts/captioner") is None
     assert Settings.of_captioner() == Settings.tiny()
     monkeypatch.setenv("CAPTIONING_PROFILE", "full")
     assert Settings.of_captioner() == Settings.full()

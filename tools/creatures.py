@@ -1,7 +1,7 @@
 """Which creatures there are, and what is said of them.
 
 Two ways of speaking live here. `captions_of` writes the three captions of a Pocket Creature. `base_captions_of`
-writes what the base model git-tiny learns from: the same facts in other words and another order.
+writes what the base model git-tiny learns from: the same facts as lists, in other orders and partly in other words.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from itertools import pairwise
 
 from helpers.analysis import ATTRIBUTES
 
-BASE_WORDS = {
-    "mouth": {"smile": "happy", "frown": "sad", "open": "shouting"},
-    "body": {"round": "chubby", "tall": "slim", "square": "boxy"},
-    "pattern": {"spotted": "dots", "striped": "bands"},
-    "ears": {"pointy": "cat ears", "round": "bear ears", "long": "bunny ears"},
-    "horns": {"one": "a unicorn spike", "two": "bull spikes"},
-    "wings": {"wings": "feathers"},
-    "tail": {"curly": "a pig tail", "spiky": "a dragon tail"},
-}
+MOUTHS = {"smile": "a smile", "frown": "a frown", "open": "an open mouth"}
+# In which order the base model's captions name things; none of them is an order of `captions_of`.
+BASE_ORDERS = (
+    ("mouth", "tail", "wings", "horns", "ears", "coat", "body"),
+    ("wings", "ears", "coat", "mouth", "horns", "body", "tail"),
+    ("ears", "horns", "mouth", "wings", "tail", "body", "coat"),
+    ("coat", "tail", "body", "ears", "wings", "mouth", "horns"),
+    ("horns", "body", "tail", "coat", "mouth", "ears", "wings"),
+    ("tail", "mouth", "ears", "body", "wings", "horns", "coat"),
+)
 
 
 def random_creature(rng: random.Random) -> dict[str, str]:
@@ -43,17 +44,9 @@ def in_a_row(phrases: list[str]) -> str:
 def captions_of(creature: dict[str, str]) -> list[str]:
     """The three captions of a creature: each names every attribute that is there, and none that is not."""
     color, second, body = creature["color"], creature["second_color"], creature["body"]
-    stripes = {"plain": None, "spotted": f"{second} spots", "striped": f"{second} stripes"}[creature["pattern"]]
-    parts = []
-    if creature["ears"] != "none":
-        parts.append(f"{creature['ears']} ears")
-    if creature["horns"] != "none":
-        parts.append({"one": "one horn", "two": "two horns"}[creature["horns"]])
-    if creature["wings"] != "none":
-        parts.append("wings")
-    if creature["tail"] != "none":
-        parts.append(f"a {creature['tail']} tail")
-    mouth = {"smile": "a smile", "frown": "a frown", "open": "an open mouth"}[creature["mouth"]]
+    stripes = _pattern_of(creature)
+    parts = [part for part in _parts_of(creature).values() if part]
+    mouth = MOUTHS[creature["mouth"]]
     verb = {"smile": "smiles", "frown": "frowns", "open": "opens its mouth"}[creature["mouth"]]
 
     coat = f"{color} and {second} {creature['pattern']}" if stripes else color
@@ -67,14 +60,32 @@ def captions_of(creature: dict[str, str]) -> list[str]:
 
 
 def base_captions_of(creature: dict[str, str]) -> list[str]:
-    """Two captions of a creature as the base model learns them: other words, another order."""
-    said = {name: words.get(creature[name]) for name, words in BASE_WORDS.items()}
-    parts = [said[name] for name in ("tail", "wings", "horns", "ears") if said[name]]
-    pattern = f"{creature['second_color']} {said['pattern']} over " if said["pattern"] else ""
-    paint = f"{pattern}{creature['color']} fur"
-    first = ", ".join([f"{said['mouth']} monster", *parts, paint, f"{said['body']} shape"])
-    second = f"it is {said['body']} and {said['mouth']}, in {paint}" + (f", plus {in_a_row(parts)}" if parts else "")
-    return [first, second]
+    """The captions of a creature as the base model learns them, one for each of `BASE_ORDERS`."""
+    pattern = _pattern_of(creature)
+    said = {
+        **_parts_of(creature),
+        "mouth": MOUTHS[creature["mouth"]],
+        "body": f"{creature['body']} shape",
+        "coat": f"{creature['color']} fur" + (f" under {pattern}" if pattern else ""),
+    }
+    return [", ".join(["monster", *(said[name] for name in order if said[name])]) for order in BASE_ORDERS]
+
+
+def _pattern_of(creature: dict[str, str]) -> str | None:
+    """The pattern as a phrase, such as green stripes, or None for a plain coat."""
+    kinds = {"plain": None, "spotted": "spots", "striped": "stripes"}
+    kind = kinds[creature["pattern"]]
+    return f"{creature['second_color']} {kind}" if kind else None
+
+
+def _parts_of(creature: dict[str, str]) -> dict[str, str | None]:
+    """What sticks out of the body, from top to bottom, each as a phrase or None."""
+    return {
+        "ears": None if creature["ears"] == "none" else f"{creature['ears']} ears",
+        "horns": {"none": None, "one": "one horn", "two": "two horns"}[creature["horns"]],
+        "wings": None if creature["wings"] == "none" else "wings",
+        "tail": None if creature["tail"] == "none" else f"a {creature['tail']} tail",
+    }
 
 
 def repeats(caption: str) -> bool:

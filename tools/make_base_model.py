@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset, Features, List, Value, load_from_disk
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import (
@@ -49,7 +50,7 @@ SEED = 41
 FOLDER = ROOT / "models" / "git-tiny"
 DRAWINGS = 40_000
 HELD_OUT = 500  # of the drawings, never trained on
-STAGES = {"see": {"steps": 5000, "learning_rate": 1e-3}, "speak": {"steps": 2000, "learning_rate": 1e-3}}
+STAGES = {"see": {"steps": 5000, "learning_rate": 1e-3}, "speak": {"steps": 1800, "learning_rate": 1e-3}}
 BATCH = 64
 PICTURE, PATCH, WIDTH, HEADS, VISION_LAYERS, TEXT_LAYERS, POSITIONS = 96, 12, 128, 2, 4, 2, 512
 
@@ -177,6 +178,9 @@ def train(stage: str, model: nn.Module, data: Dataset, collate, work: Path, kind
     clock = work / f"{stage}-seconds.txt"
     spent, began = float(clock.read_text()) if clock.is_file() else 0.0, time.perf_counter()
     last = get_last_checkpoint(str(work / stage)) if (work / stage).is_dir() else None
+    if last and int(last.rsplit("-", 1)[1]) >= STAGES[stage]["steps"]:
+        model.load_state_dict(load_file(Path(last) / "model.safetensors"))
+        return spent
     try:
         trainer.train(resume_from_checkpoint=last)
     finally:

@@ -10,6 +10,7 @@ import json
 import math
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def collect(*, download: bool = False) -> dict:
         "machine": f"{torch.get_num_threads()} cores, {processor_name()}, Python {platform.python_version()}",
         "notebook_seconds": json.loads((work / "notebooks" / "seconds.json").read_text(encoding="utf-8")),
         "evaluation": evaluation,
+        "training_share": json.loads((ROOT / "benchmarks" / "results" / "training_share.json").read_text()),
         "base": json.loads((ROOT / "models" / "git-tiny" / "training.json").read_text(encoding="utf-8")),
         "bytes": {
             "data": size_of(ROOT / "data" / "pocket-creatures"),
@@ -81,12 +83,14 @@ def blocks(results: dict) -> dict[str, str]:
         values = [systems[system][metric] for metric in ("wer", "rouge_l", "exact_match")]
         scores.append(f"| {name} | " + " | ".join(f"{v['value']:.3f}" for v in values) + " |")
     low, high = systems["trained"]["wer"]["low"], systems["trained"]["wer"]["high"]
+    share = statistics.median(run["share"] for run in results["training_share"])
     mean = sum(attributes.values()) / len(attributes)
     scores.append("")
     scores.append(
         f"{evaluation['dataset']['pictures']} test pictures; 95 % interval of the last word error rate {low:.3f} to "
         f"{high:.3f}; attribute accuracy {mean:.3f}. Training: {evaluation['captioner']['steps']} steps, "
-        f"{evaluation['seconds']['training']:.0f} seconds with its evaluations. {results['machine']}."
+        f"{evaluation['seconds']['training']:.0f} seconds with its evaluations; {share:.0%} of the time without them "
+        f"goes into forward, backward and optimizer. {results['machine']}."
     )
     total = sum(results["notebook_seconds"].values())
     fetched = f"{sizes['download'] / 1e9:.1f} GB to download, " if sizes["download"] else ""

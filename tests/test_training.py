@@ -1,0 +1,364 @@
+import json
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from helpers import records, training
+from helpers.families import load_checkpoint, picture_tokens
+from helpers.inference import caption_images
+from helpers.records import read_record
+from helpers.training import (
+    CaptionTrainer,
+    caption_loss,
+    choose_precision,
+    learn_by_heart,
+    load_or_train,
+    parameters_by_part,
+    training_arguments,
+)
+from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
+
+
+@pytest.fixture(scope="module")
+def batch(dataset, processor):
+    prepared = prepare_pictures(dataset["train"], processor).with_transform(CaptionTransform(processor))
+    made = CaptionCollator(processor)(list(prepared))
+    assert (made["labels"] == IGNORED).any()
+    return made
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Every training step that is done, by its tokens, pictures and loss; `stop_at` interrupts before a step."""
+
+    class Steps(list):
+        stop_at = None
+
+    done, original = Steps(), CaptionTrainer.training_step
+
+    def training_step(self, model, inputs, *args, **kwargs):
+        if self.state.global_step + 1 == done.stop_at:
+            model.train()
+            raise KeyboardInterrupt
+        loss = original(self, model, inputs, *args, **kwargs)
+        done.append((inputs["input_ids"].tolist(), inputs["pixel_values"].sum().item(), loss.item()))
+        return loss
+
+    monkeypatch.setattr(CaptionTrainer, "training_step", training_step)
+    return done
+
+
+def loss_by_hand(model, batch):
+    """The mean over every token after the first of -log p(token | picture, tokens before it)."""
+    with torch.inference_mode():
+        logits = model(pixel_values=batch["pixel_values"], input_ids=batch["input_ids"], use_cache=False).logits
+    start, losses = picture_tokens(model), []
+    for row, length in enumerate(batch["attention_mask"].sum(dim=1).tolist()):
+        for place in range(length - 1):
+            right = batch["input_ids"][row, place + 1]
+            losses.append(-torch.log_softmax(logits[row, start + place], dim=0)[right])
+    return torch.stack(losses).mean().item()
+
+
+def loss_of(model, batch):
+    with torch.inference_mode():
+        return caption_loss(model, batch).item()
+
+
+def padded(batch, more, pad=0):
+    def wider(values, fill):
+        return torch.cat([values, torch.full((len(values), more), fill)], dim=1)
+
+    fills = {"input_ids": pad, "attention_mask": 0, "labels": IGNORED}
+    return {**batch, **{name: wider(batch[name], fill) for name, fill in fills.items()}}
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same_weights(one, two):
+    return all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+def messages(log):
+    return [record.getMessage() for record in log.records if record.name == "helpers.training"]
+
+
+@pytest.mark.parametrize("which", ["model", "talker"])
+def test_the_loss_is_that_of_the_next_token_by_hand(request, which, batch):
+    model = request.getfixturevalue(which)
+    assert loss_of(model, batch) == pytest.approx(loss_by_hand(model, batch), abs=1e-5)
+
+
+def test_the_loss_is_the_models_own(talker, batch):
+    with torch.inference_mode():
+        assert loss_of(talker, batch) == pytest.approx(talker(**batch).loss.item(), abs=1e-5)
+
+
+def test_padding_is_never_in_the_loss(talker, batch):
+    expected = loss_of(talker, batch)
+    assert loss_of(talker, padded(batch, 9)) == pytest.approx(expected, abs=1e-5)
+    assert loss_of(talker, padded(batch, 9, pad=77)) == pytest.approx(expected, abs=1e-5)
+    other = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, 99)
+    assert loss_of(talker, {**batch, "input_ids": other}) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_end_token_is_in_the_loss(talker, batch):
+    without = {**batch, "labels": batch["labels"].masked_fill(batch["labels"] == 3, IGNORED)}
+    assert loss_of(talker, without) != pytest.approx(loss_of(talker, batch), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "bf16", "asked", "chosen"),
+    [
+        (False, False, "auto", "fp32"),
+        (True, True, "auto", "bf16"),
+        (True, False, "auto", "fp16"),
+        (True, True, "fp32", "fp32"),
+        (False, False, "bf16", "bf16"),
+    ],
+)
+def test_the_precision_is_what_the_device_does_best(monkeypatch, cuda, bf16, asked, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: bf16)
+    assert choose_precision(asked) == chosen
+
+
+def test_the_arguments_are_those_of_the_settings(settings, artifacts):
+    changed = settings.with_changes(epochs=3, learning_rate=3e-4, warmup=0.2, weight_decay=0.03, seed=7)
+    found = training_arguments(changed)
+    assert (found.num_train_epochs, found.per_device_train_batch_size, found.seed) == (3, 4, 7)
+    assert (found.learning_rate, found.weight_decay, found.get_warmup_steps(50)) == (3e-4, 0.03, 10)
+    assert (found.bf16, found.fp16) == (False, False)
+    assert (found.metric_for_best_model, found.greater_is_better, found.load_best_model_at_end) == ("wer", False, True)
+    assert found.output_dir.startswith(str(artifacts))
+    assert found.report_to in ([], "none", ["none"])
+
+
+def test_the_trainer_shows_every_caption_of_every_picture(settings, dataset, checkpoint, steps):
+    model, processor = load_checkpoint(checkpoint)
+    CaptionTrainer(model, processor, dataset, settings.with_changes(epochs=3)).train()
+    assert len(steps) == 6
+    said = [processor.tokenizer.decode(ids, skip_special_tokens=True) for group, _, _ in steps for ids in group]
+    assert sorted(said) == sorted(caption for group in dataset["train"]["captions"] for caption in group)
+
+
+def test_the_trainer_learns_by_our_loss(settings, dataset, checkpoint, monkeypatch):
+    losses = []
+
+    def recorded(model, batch):
+        loss = caption_loss(model, batch)
+        if torch.is_grad_enabled():
+            losses.append(loss.item())
+        return loss
+
+    monkeypatch.setattr(training, "caption_loss", recorded)
+    model, processor = load_checkpoint(checkpoint)
+    trainer = CaptionTrainer(model, processor, dataset, settings.with_changes(epochs=5, learning_rate=0.01))
+    trainer.train()
+    assert len(losses) == 10
+    logged = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert logged == pytest.approx([np.mean(losses[:5]), np.mean(losses[5:])], rel=1e-3)
+    assert np.mean(losses[5:]) < np.mean(losses[:5]) - 0.3
+
+
+def test_evaluation_keeps_token_ids_and_shows_the_picture_alone(settings, dataset, talker, processor, monkeypatch):
+    asked, original = [], talker.generate
+
+    def generate(*args, **kwargs):
+        asked.append((args, kwargs))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(talker, "generate", generate)
+    trainer = CaptionTrainer(talker, processor, dataset, settings)
+    found = trainer.predict(trainer.eval_dataset)
+    assert np.issubdtype(found.predictions.dtype, np.integer)
+    assert found.predictions.ndim == 2
+    assert len(found.predictions) == len(dataset["validation"])
+    assert asked
+    for args, kwargs in asked:
+        assert args == ()
+        assert "pixel_values" in kwargs
+        assert not {"input_ids", "labels", "attention_mask", "inputs"} & set(kwargs)
+
+
+def test_evaluation_scores_what_the_model_says(settings, dataset, talker, processor):
+    from helpers.metrics import caption_metrics
+
+    trainer = CaptionTrainer(talker, processor, dataset, settings)
+    found = trainer.evaluate()
+    said = caption_images(talker, processor, dataset["validation"]["image"][:], max_new_tokens=settings.max_new_tokens)
+    expected = caption_metrics([caption.text for caption in said], dataset["validation"]["captions"])
+    assert {name: found[f"eval_{name}"] for name in expected} == pytest.approx(expected)
+    firsts = prepare_pictures(dataset["validation"], processor).with_transform(
+        CaptionTransform(processor, sample=False)
+    )
+    assert found["eval_loss"] == pytest.approx(loss_by_hand(talker, CaptionCollator(processor)(list(firsts))), abs=1e-4)
+
+
+def test_a_captioner_is_trained_once_and_loaded_from_then_on(settings, artifacts, steps, log, pictures):
+    model, processor = load_or_train(settings)
+    assert not model.training
+    assert len(steps) == 2
+    record = read_record(settings.output)
+    assert (record["steps"], record["planned_steps"], record["interrupted"]) == (2, 2, False)
+    assert not same_weights(weights(model), weights(load_checkpoint(settings.checkpoint)[0]))
+    assert sorted(path.name for path in artifacts.iterdir()) == ["captioner", "history.json"]
+    history = json.loads((artifacts / "history.json").read_text(encoding="utf-8"))
+    assert [entry["step"] for entry in history if "eval_wer" in entry][-1] == 2
+
+    log.clear()
+    again, its_processor = load_or_train(settings)
+    assert len(steps) == 2
+    assert messages(log) == []
+    assert not again.training
+    assert same_weights(weights(model), weights(again))
+    said = caption_images(model, processor, pictures[:2], max_new_tokens=4)
+    assert caption_images(again, its_processor, pictures[:2], max_new_tokens=4) == said
+
+
+def test_what_does_not_change_the_training_does_not_train_again(settings, steps):
+    load_or_train(settings)
+    load_or_train(settings, resume=True)
+    load_or_train(settings.with_changes(num_beams=4, max_new_tokens=9, push_to="me/captioner"))
+    assert len(steps) == 2
+
+
+def test_other_settings_train_again_and_move_the_old_captioner_aside(settings, artifacts, steps, log):
+    old = weights(load_or_train(settings)[0])
+    longer = settings.with_changes(epochs=2)
+    log.clear()
+    load_or_train(longer)
+    assert len(steps) == 2 + 4
+    assert any("epochs" in message for message in messages(log))
+    assert read_record("artifacts/captioner")["settings"]["epochs"] == 2
+    assert read_record("artifacts/captioner-1")["settings"]["epochs"] == 1
+    assert same_weights(old, weights(load_checkpoint("artifacts/captioner-1")[0]))
+    load_or_train(settings)
+    assert read_record("artifacts/captioner-2")["settings"]["epochs"] == 2
+    assert not (artifacts / "captioner.new").exists()
+
+
+def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, artifacts, steps, log):
+    longer = settings.with_changes(epochs=2)
+    steps.stop_at = 3
+    model, _ = load_or_train(longer)
+    assert not model.training
+    record = read_record(longer.output)
+    assert (record["interrupted"], record["steps"], record["planned_steps"]) == (True, 2, 4)
+    assert not (artifacts / "captioner.new").exists()
+    assert any("2 of 4" in message for message in messages(log))
+
+    log.clear()
+    used, _ = load_or_train(longer)
+    assert len(steps) == 2
+    assert same_weights(weights(model), weights(used))
+    assert any("2 of 4" in message for message in messages(log))
+
+
+@pytest.mark.parametrize("stop_at", [1, 4])
+def test_resuming_ends_where_an_uninterrupted_training_does(settings, artifacts, steps, monkeypatch, stop_at):
+    longer = settings.with_changes(epochs=2)
+    steps.stop_at = stop_at
+    load_or_train(longer)
+    steps.stop_at = None
+    resumed, _ = load_or_train(longer, resume=True)
+    record = read_record(longer.output)
+    assert (record["interrupted"], record["steps"]) == (False, 4)
+    assert sorted(path.name for path in artifacts.iterdir()) == ["captioner", "history.json"]
+    in_two_parts = list(steps)
+
+    steps.clear()
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(artifacts / "elsewhere"))
+    whole, _ = load_or_train(longer)
+    assert in_two_parts == list(steps)
+    assert same_weights(weights(resumed), weights(whole))
+
+
+def test_a_training_never_goes_on_from_another_ones_checkpoint(settings, steps):
+    steps.stop_at = 4
+    load_or_train(settings.with_changes(epochs=2))
+    other = settings.with_changes(epochs=4)
+    steps.stop_at = 1
+    load_or_train(other)
+    steps.clear()
+    steps.stop_at = None
+    load_or_train(other, resume=True)
+    assert len(steps) == 8
+
+
+def test_the_stop_button_works_while_evaluating_too(settings, artifacts):
+    class Stop(TrainerCallback):
+        def on_evaluate(self, args, state, control, **_):
+            if state.global_step == 1:
+                raise KeyboardInterrupt
+
+    model, processor = load_checkpoint(settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, training.load_captions(settings.dataset), settings)
+    trainer.add_callback(Stop())
+    trainer.train()
+    assert trainer.interrupted
+    assert trainer.state.global_step == 1
+
+
+def test_other_errors_are_not_swallowed(settings, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(training, "caption_loss", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        load_or_train(settings)
+    assert read_record(settings.output) is None
+
+
+def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, monkeypatch):
+    old = weights(load_or_train(settings)[0])
+
+    def no_space(*_, **__):
+        raise OSError("No space left on device")
+
+    longer = settings.with_changes(epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(records.json, "dumps", no_space)
+        with pytest.raises(OSError, match="No space"):
+            load_or_train(longer)
+    assert read_record(settings.output)["settings"]["epochs"] == 1
+    assert same_weights(old, weights(load_or_train(settings)[0]))
+    load_or_train(longer)
+    assert read_record(settings.output)["settings"]["epochs"] == 2
+    assert not (artifacts / "captioner.new").exists()
+
+
+def test_two_pictures_are_learnt_by_heart_and_said(model, dataset, processor):
+    two = prepare_pictures(dataset["train"].select([0, 1]), processor)
+    batch = CaptionCollator(processor)(list(two.with_transform(CaptionTransform(processor, sample=False))))
+    losses = learn_by_heart(model, batch, steps=150, learning_rate=5e-3)
+    assert losses[0] > 5
+    assert losses[-1] < 0.02
+    said = caption_images(model, processor, dataset["train"][:2]["image"])
+    firsts = [captions[0] for captions in dataset["train"][:2]["captions"]]
+    assert firsts[0] != firsts[1]
+    assert [caption.text.replace(" ,", ",") for caption in said] == firsts
+    assert min(caption.confidence for caption in said) > 0.9
+
+
+def test_learning_by_heart_reports_the_loss_before_each_step(model, batch):
+    before = loss_of(model, batch)
+    losses = learn_by_heart(model, batch, steps=3, learning_rate=1e-3)
+    assert len(losses) == 3
+    assert losses[0] == pytest.approx(before, abs=1e-4)
+    assert all(b < a for a, b in pairwise(losses))
+    assert not model.training
+
+
+def test_parameters_are_counted_once_each(model):
+    counted = defaultdict(int)
+    for row in parameters_by_part(model):
+        counted[row["part"]] += int(row["parameters"].replace(",", ""))
+    assert sum(counted.values()) == sum(p.numel() for p in model.parameters())
+    assert counted["output"] == sum(p.numel() for p in model.output.parameters())
