@@ -69,6 +69,11 @@ def tokenizer_of(processor: Any) -> Any:
     return processor.tokenizer
 
 
+def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
+    """The part of a captioner that looks at the picture."""
+    return model.git.image_encoder
+
+
 def picture_tokens(model: PreTrainedModel) -> int:
     """How many positions the picture takes before the caption: its patches and one class token."""
     vision = model.config.vision_config

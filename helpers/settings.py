@@ -26,6 +26,7 @@ class Settings:
         learning_rate: the highest learning rate, reached after the warm-up.
         warmup: share of the steps in which the learning rate rises, 0 to 1.
         weight_decay: AdamW's weight decay.
+        freeze_vision: leave the vision encoder as it is and train the text decoder alone.
         max_new_tokens: the most tokens that a generated caption may have, its end token included.
         num_beams: how many captions the search keeps at a time; 1 is greedy.
         precision: "auto", "fp32", "bf16" or "fp16"; "auto" takes what the device does best.
@@ -41,6 +42,7 @@ class Settings:
     learning_rate: float = 1e-3
     warmup: float = 0.1
     weight_decay: float = 0.01
+    freeze_vision: bool = True
     max_new_tokens: int = 48
     num_beams: int = 1
     precision: str = "auto"
@@ -68,6 +70,8 @@ class Settings:
             if not low <= value <= high or (name in ("epochs", "learning_rate") and value == 0):
                 above = " above 0" if name in ("epochs", "learning_rate") else ""
                 raise ValueError(f"Settings.{name} is {value!r}; give a value{above} from {low} to {high}.")
+        if not isinstance(self.freeze_vision, bool):
+            raise ValueError(f"Settings.freeze_vision is {self.freeze_vision!r}; give True or False.")
         if self.precision not in PRECISIONS:
             raise ValueError(f"Settings.precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
 
@@ -85,6 +89,7 @@ class Settings:
             batch_size=16,
             learning_rate=5e-5,
             weight_decay=0.05,
+            freeze_vision=False,
             num_beams=4,
         )
 

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from helpers.data import load_captions
-from helpers.families import aligned, generation_inputs, load_checkpoint
+from helpers.families import aligned, generation_inputs, load_checkpoint, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.records import changed_values, read_record, same_training, save_captioner
 from helpers.settings import Settings, resolve
@@ -96,6 +96,7 @@ class CaptionTrainer(Trainer):
 
     def __init__(self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings):
         self.settings = settings
+        vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
         train.set_transform(transform)
