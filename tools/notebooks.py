@@ -111,8 +111,11 @@ def strip() -> None:
 def execute(path: Path, out: Path) -> float:
     """Runs one notebook; writes the executed copy and its page; returns the seconds it took."""
     notebook = read(path)
-    client = NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(FOLDER)}})
-    client.create_kernel_manager().transport = "ipc"  # over TCP each kernel warns that it is not encrypted
+    # Errors only: each kernel would warn that it talks to this process without encryption.
+    quiet = ["--log-level=40"]
+    client = NotebookClient(
+        notebook, timeout=3600, extra_arguments=quiet, resources={"metadata": {"path": str(FOLDER)}}
+    )
     began = time.perf_counter()
     bar = tqdm(total=len(notebook.cells), desc=path.stem, unit="cell", bar_format="{desc:24}{bar:30} {elapsed}")
     client.on_cell_complete = lambda **_: bar.update()
