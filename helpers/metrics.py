@@ -148,7 +148,7 @@ def bootstrap_interval(per_picture: np.ndarray, *, confidence: float = 0.95, see
         return columns[0].sum(axis=axis) / below
 
     found = bootstrap(
-        tuple(values), score, paired=True, vectorized=True, n_resamples=2000, batch=200,
+        tuple(values), ratio, paired=True, vectorized=True, n_resamples=2000, batch=200,
         confidence_level=confidence, method="percentile", rng=np.random.default_rng(seed),
     ).confidence_interval  # fmt: skip
     return float(found.low), float(found.high)

@@ -61,6 +61,7 @@ def test_a_wrong_profile_names_the_profiles(monkeypatch):
         ("num_beams", 0),
         ("seed", -1),
         ("precision", "int8"),
+        ("freeze_vision", 1),
     ],
 )
 def test_a_value_out_of_range_is_named(name, value):
@@ -91,7 +92,7 @@ def test_only_what_changes_the_training_counts_as_a_training_value():
     spoken = RIGHT.with_changes(num_beams=4, max_new_tokens=9, output="artifacts/other", push_to="me/captioner")
     assert spoken.training_values() == RIGHT.training_values()
     kept = {"dataset", "checkpoint", "epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "seed"}
-    assert kept < set(RIGHT.training_values())
+    assert kept | {"freeze_vision"} < set(RIGHT.training_values())
 
 
 def test_artifacts_lie_in_the_folder_that_the_environment_names(monkeypatch, tmp_path):

@@ -167,6 +167,17 @@ def test_the_trainer_learns_by_our_loss(settings, dataset, checkpoint, monkeypat
     assert np.mean(losses[5:]) < np.mean(losses[:5]) - 0.3
 
 
+@pytest.mark.parametrize("freeze", [True, False])
+def test_the_vision_encoder_learns_unless_it_is_frozen(settings, dataset, checkpoint, freeze):
+    model, processor = load_checkpoint(checkpoint)
+    before = weights(model)
+    CaptionTrainer(model, processor, dataset, settings.with_changes(freeze_vision=freeze)).train()
+    changed = {name for name, value in weights(model).items() if not torch.equal(value, before[name])}
+    seeing = {name for name in changed if name.startswith("git.image_encoder.")}
+    assert bool(seeing) != freeze
+    assert changed - seeing
+
+
 def test_evaluation_keeps_token_ids_and_shows_the_picture_alone(settings, dataset, talker, processor, monkeypatch):
     asked, original = [], talker.generate
 
