@@ -71,7 +71,7 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
     splits, left_out = _read(name, caption_columns, images)
     table = []
     for split, dataset in splits.items():
-        copies = Counter(_digest(row["image"]["bytes"]) for row in dataset.cast_column("image", Image(decode=False)))
+        copies = Counter(_digest(_bytes(row["image"])) for row in dataset.cast_column("image", Image(decode=False)))
         table.append(
             {
                 "split": split,
@@ -138,7 +138,7 @@ def _load(name: str, images: str | None) -> DatasetDict:
 def _with_paths(dataset: Dataset, folder: Path) -> Dataset:
     """Makes the column of relative paths a column of pictures."""
     column = next((c for c in ("image", "file_name", "path") if c in dataset.column_names), None)
-    if column is None or dataset.features[column] != Value("string"):
+    if column is None or dataset.features[column] not in (Value("string"), Value("large_string")):
         return dataset
     places = [str(folder / str(path)) for path in dataset[column]]
     return dataset.remove_columns(column).add_column("image", places).cast_column("image", Image())
@@ -158,6 +158,8 @@ def _with_captions(dataset: Dataset, name: str, asked: str | list[str] | None) -
     if missing or not found:
         what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
         raise ValueError(f"{name} has {what}; name it with caption_columns, one of {', '.join(columns)}.")
+    if not isinstance(dataset.features["image"], Image):
+        dataset = dataset.cast_column("image", Image())
     if found == ["captions"] and dataset.features["captions"] == List(Value("string")):
         return dataset
 
@@ -166,7 +168,7 @@ def _with_captions(dataset: Dataset, name: str, asked: str | list[str] | None) -
         return {"captions": texts}
 
     gathered = [gather(row)["captions"] for row in dataset.select_columns(found)]
-    rest = dataset.remove_columns(found)
+    rest = dataset.remove_columns([c for c in columns if c in found or c == "captions"])
     return rest.add_column("captions", gathered, feature=List(Value("string")))
 
 
@@ -196,6 +198,8 @@ def _divided(splits: DatasetDict, seed: int) -> DatasetDict:
     splits = DatasetDict({names.get(split, split): dataset for split, dataset in splits.items()})
     if len(splits) == 1 and "train" not in splits:
         splits = DatasetDict({"train": next(iter(splits.values()))})
+    if "train" not in splits:
+        raise ValueError(f"The data set has the splits {', '.join(splits)} and no train; rename the one to learn from.")
     whole = len(splits["train"])
     for missing in (split for split in ("test", "validation") if split not in splits):
         if whole < 3:

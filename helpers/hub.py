@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, ModelCard, ModelCardData
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import HTTPError, LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
 from helpers.records import read_record
@@ -18,7 +18,7 @@ from helpers.settings import Settings, artifacts_folder
 CARD = """
 # {name}
 
-An image captioner: [{base}](https://huggingface.co/{base}) fine-tuned on {dataset} for {steps} steps.
+An image captioner: `{base}` fine-tuned on {dataset} for {steps} steps.
 
 ## Scores
 
@@ -103,7 +103,7 @@ def share(
             api.upload_folder(repo_id=repo.repo_id, folder_path=folder, commit_message="Share the captioner")
     except LocalTokenNotFoundError:
         raise RuntimeError("You are not logged in to the Hub; run notebook_login() and give a write token.") from None
-    except (HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (HTTPError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RuntimeError(f"The Hub refused {repo_id}: {reason} The model is still in {settings.output}.") from None
     return str(repo)

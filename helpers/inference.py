@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import threading
 import urllib.request
@@ -63,7 +64,10 @@ def load_image(source: Any) -> Image.Image:
         ImageError: there is no picture, it is damaged, or it is larger than MAX_BYTES or MAX_PIXELS.
     """
     if isinstance(source, Image.Image):
-        return _upright(source, "The picture")
+        try:
+            return _upright(source, "The picture")
+        except (OSError, SyntaxError) as error:
+            raise ImageError(f"The picture is damaged: {error}.") from None
     if isinstance(source, np.ndarray):
         try:
             return _upright(Image.fromarray(source), "The array")
@@ -74,8 +78,12 @@ def load_image(source: Any) -> Image.Image:
     name = str(source)
     if name.startswith(("http://", "https://")):
         return _opened(_fetched(name), name)
-    path = resolve(name)
-    if not path.is_file():
+    try:
+        path = resolve(name)
+        there = path.is_file()
+    except OSError as error:
+        raise ImageError(f"{name[:80]}… cannot be opened: {error.strerror}.") from None
+    if not there:
         raise ImageError(f"{name} is no file; check the spelling (looked for {path}).")
     if path.stat().st_size > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}.")
@@ -103,8 +111,8 @@ def _fetched(address: str) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
             content = answer.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{address} could not be read: {error}.") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ImageError(f"{address} could not be read: {' '.join(str(error).split())}.") from None
     if len(content) > MAX_BYTES:
         raise ImageError(f"{address} has more than {MAX_BYTES:,} bytes, the limit.")
     return content

@@ -61,6 +61,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         logging_steps=5,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=False,
         report_to="none",
     )
 
@@ -79,7 +80,7 @@ class _Epochs(TrainerCallback):
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the Trainer."""
-        self.transform.set_epoch(round(state.epoch or 0))
+        self.transform.set_epoch((state.epoch or 0) + 1e-6)
 
 
 class CaptionTrainer(Trainer):

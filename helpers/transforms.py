@@ -70,8 +70,10 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         captions and row (the picture's number in the split).
     """
 
+    from helpers.inference import load_image
+
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
-        pixels = picture_pixels([picture.convert("RGB") for picture in batch["image"]], processor)
+        pixels = picture_pixels([load_image(picture) for picture in batch["image"]], processor)
         return {
             "pixels": [picture.tobytes() for picture in pixels],
             "shape": [list(picture.shape) for picture in pixels],
