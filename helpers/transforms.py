@@ -69,7 +69,6 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         A memory-mapped Dataset with the columns pixels (the bytes of uint8 pixels), shape ([3, height, width]),
         captions and row (the picture's number in the split).
     """
-
     from helpers.inference import load_image
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
