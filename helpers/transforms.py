@@ -16,6 +16,7 @@ from helpers.families import image_processor_of, tokenizer_of
 
 logger = logging.getLogger(__name__)
 
+PREPARATION = 2  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
@@ -69,7 +70,7 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         A memory-mapped Dataset with the columns pixels (the bytes of uint8 pixels), shape ([3, height, width]),
         captions and row (the picture's number in the split).
     """
-    from helpers.inference import load_image
+    from helpers.inference import load_image  # here, because `inference` imports this module
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
         pixels = picture_pixels([load_image(picture) for picture in batch["image"]], processor)
@@ -89,7 +90,9 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         remove_columns=dataset.column_names,
         features=Features({**kind, "row": Value("int64")}),
         # The processor's own hash changes from one process to the next; its values do not.
-        new_fingerprint=Hasher.hash((dataset._fingerprint, image_processor_of(processor).to_json_string())),
+        new_fingerprint=Hasher.hash(
+            (PREPARATION, dataset._fingerprint, image_processor_of(processor).to_json_string())
+        ),
         desc="Preparing pictures",
     )
 
