@@ -12,8 +12,7 @@ from huggingface_hub import HfApi, ModelCard, ModelCardData
 from huggingface_hub.errors import HTTPError, LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
-from helpers.records import read_record
-from helpers.settings import Settings, artifacts_folder
+from helpers.settings import Settings, artifacts_folder, read_record
 
 CARD = """
 # {name}

@@ -15,15 +15,9 @@ from typing import Any
 from datasets import Dataset
 
 from helpers.data import fingerprint
-from helpers.settings import RECORD, Settings, profile_name, resolve
+from helpers.settings import RECORD, Settings, profile_name, read_record, resolve
 
 logger = logging.getLogger(__name__)
-
-
-def read_record(output: str | Path) -> dict | None:
-    """What was written beside the captioner in `output` when it was trained, or None."""
-    path = resolve(output) / RECORD
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def same_training(record: Mapping[str, Any], settings: Settings) -> bool:

@@ -108,8 +108,7 @@ class Settings:
 
         Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
         """
-        place = resolve(output) / RECORD
-        record = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+        record = read_record(output)
         asked = os.environ.get("CAPTIONING_PROFILE")
         if record is None or (asked and asked != record["profile"]):
             return cls.from_environment()
@@ -151,3 +150,9 @@ def resolve(name: str | Path) -> Path:
     if path.parts[:1] == ("artifacts",):
         return artifacts_folder().joinpath(*path.parts[1:])
     return path.resolve() if path.exists() else ROOT / path
+
+
+def read_record(output: str | Path) -> dict | None:
+    """What was written beside the captioner in `output` when it was trained, or None."""
+    path = resolve(output) / RECORD
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -18,8 +18,8 @@ from transformers.trainer_utils import get_last_checkpoint
 from helpers.data import load_captions
 from helpers.families import aligned, generation_inputs, load_checkpoint, vision_encoder_of
 from helpers.metrics import make_compute_metrics
-from helpers.records import changed_values, read_record, same_training, save_captioner
-from helpers.settings import Settings, resolve
+from helpers.records import changed_values, same_training, save_captioner
+from helpers.settings import Settings, read_record, resolve
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 
 logger = logging.getLogger(__name__)

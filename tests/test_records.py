@@ -1,6 +1,7 @@
 import json
 
-from helpers.records import changed_values, read_record, same_training, save_evaluation
+from helpers.records import changed_values, same_training, save_evaluation
+from helpers.settings import read_record
 from helpers.training import load_or_train
 
 

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from helpers import records, training
 from helpers.families import load_checkpoint, picture_tokens
 from helpers.inference import caption_images
-from helpers.records import read_record
+from helpers.settings import read_record
 from helpers.training import (
     CaptionTrainer,
     caption_loss,

@@ -105,7 +105,7 @@ def blocks(results: dict) -> dict[str, str]:
         f"- Drawings: {base['drawings']:,}, of which {base['held_out_drawings']} were held out",
         f"- Stage 1, seeing: {stages['see']['steps']:,} steps of 64 drawings",
         f"- Stage 2, speaking: {stages['speak']['steps']:,} steps of 64 drawings",
-        f"- Time: {hours:.1f} hours on two CPU cores that other work shared",
+        f"- Training time: {hours:.1f} hours on two CPU cores that other work shared, the drawing not counted",
         f"- Attributes told rightly after stage 1, held-out drawings: {seen}",
         f"- Captions in its own words, held-out drawings: word error rate {base['held_out']['wer']:.4f}, exact match "
         f"{base['held_out']['exact_match']:.3f}",
