@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run lab test test-full check clean data base-model links strip results bench
+.PHONY: setup run lab test test-full check clean data base-model links strip mistakes results bench
 
 setup: $(READY)
 
@@ -43,6 +43,10 @@ links: $(READY)
 
 strip: $(READY)
 	$(BIN)/python -m tools.notebooks strip
+
+# docs/when-something-goes-wrong.md, from the tests that make each mistake.
+mistakes: $(READY)
+	$(BIN)/pytest --write-mistakes tests/test_mistakes.py
 
 # The figures in README, cards and notebooks, from what `make run` measured.
 results: $(READY)

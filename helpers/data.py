@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
-import re
 from collections import Counter
 from pathlib import Path
 
 import imagehash
-from datasets import Dataset, DatasetDict, Image, List, Value, load_dataset
-from PIL import Image as PillowImage
+from datasets import Dataset, DatasetDict, Image
 
-from helpers.settings import resolve
+from helpers.errors import DataError
+from helpers.rows import usable
+from helpers.tables import SPLITS, read_tables
 
 logger = logging.getLogger(__name__)
-
-CAPTION_COLUMNS = ("captions", "caption", "text", "sentences", "sentence")
-SPLITS = ("train", "validation", "test")
-_FILE_LOADERS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 
 def load_captions(
@@ -33,10 +28,10 @@ def load_captions(
     """Loads a captioned data set and checks every row.
 
     Args:
-        name: a folder, a file (csv, json, jsonl, parquet) or a Hub id. A file holds the picture's path, relative to
-            `images`, in a column named image, file_name or path.
+        name: a folder, a file (csv, jsonl, json, parquet) or a Hub id. A table holds the picture's path, relative to
+            `images`, in a column named file_name, image or path.
         caption_columns: the columns that hold captions; found by their usual names where None.
-        images: the folder that paths in a file are relative to; the file's own folder where None.
+        images: the folder that paths in a table are relative to; the table's own folder where None.
         seed: of the division, where the data set does not come divided.
         max_left_out: the largest share of rows that may be left out.
 
@@ -44,21 +39,28 @@ def load_captions(
         The splits train, validation and test, each with image, captions (a list of texts) and all other columns.
 
     Raises:
-        ValueError: no caption column, no picture column, or more than `max_left_out` of the rows unusable.
+        DataError: no caption column, no picture column, an empty split, or more than `max_left_out` of the rows
+            unusable.
     """
     splits, left_out = _read(name, caption_columns, images)
     rows = sum(len(split) for split in splits.values()) + len(left_out)
-    for reason, count in Counter(entry["reason"] for entry in left_out).items():
-        logger.warning("%s: %d of %d rows left out, %s.", name, count, rows, reason)
-    if rows == 0 or len(left_out) > max_left_out * rows:
-        first = (
-            f" (the first: {left_out[0]['split']} row {left_out[0]['row']}, {left_out[0]['reason']})" if rows else ""
+    kinds = Counter(entry["kind"] for entry in left_out)
+    counted = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common())
+    if len(left_out) > max_left_out * rows:
+        first = left_out[0]
+        raise DataError(
+            f"{name}: {len(left_out)} of {rows} rows cannot be used ({counted}); the first is {first['split']} row "
+            f"{first['row']}: {first['reason']}. data_report({name!r}) lists them; mend them, or raise max_left_out "
+            f"above {max_left_out}."
         )
-        raise ValueError(
-            f"{name}: {len(left_out)} of {rows} rows cannot be used{first}; data_report({name!r}) lists them. "
-            f"Mend them, or raise max_left_out above {max_left_out}."
+    for split, dataset in splits.items():
+        if not len(dataset):
+            raise DataError(f"{name}: the split {split} has no rows that can be used; add some, or remove the split.")
+    if left_out:
+        logger.warning(
+            "%s: left out %d of %d rows, %s; data_report(%r) lists them.", name, len(left_out), rows, counted, name
         )
-    return _divided(splits, seed)
+    return _divided(splits, name, seed)
 
 
 def data_report(name: str, *, caption_columns: str | list[str] | None = None, images: str | None = None) -> Dataset:
@@ -83,7 +85,9 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
             }
         )
     blank = {"pictures": 0, "captions": 0, "identical_pictures": 0}
-    return Dataset.from_list(table + [{**blank, **entry, "row": str(entry["row"])} for entry in left_out])
+    for entry in left_out:
+        table.append({"split": entry["split"], "row": str(entry["row"]), **blank, "reason": entry["reason"]})
+    return Dataset.from_list(table)
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
@@ -112,76 +116,10 @@ def fingerprint(dataset: Dataset) -> str:
 def _read(name: str, caption_columns: str | list[str] | None, images: str | None) -> tuple[DatasetDict, list[dict]]:
     """The splits with the columns image and captions, and what had to be left out of them."""
     splits, left_out = DatasetDict(), []
-    for split, dataset in _load(name, images).items():
-        dataset = _with_captions(dataset, name, caption_columns)
-        reasons = [_reason(row) for row in dataset.cast_column("image", Image(decode=False))]
-        left_out += [{"split": split, "row": i, "reason": why} for i, why in enumerate(reasons) if why]
-        splits[split] = dataset.select([i for i, why in enumerate(reasons) if not why])
+    for split, table in read_tables(str(name), images).items():
+        splits[split], faults = usable(table, name, split, caption_columns)
+        left_out += [{"split": split, "row": i, "kind": kind, "reason": why} for i, (kind, why) in faults.items()]
     return splits, left_out
-
-
-def _load(name: str, images: str | None) -> DatasetDict:
-    path = resolve(name)
-    if path.is_file():
-        if path.suffix not in _FILE_LOADERS:
-            raise ValueError(f"{name} is no data set file; give one that ends in {', '.join(_FILE_LOADERS)}.")
-        splits = load_dataset(_FILE_LOADERS[path.suffix], data_files=str(path))
-        folder = resolve(images) if images else path.parent
-        return DatasetDict({split: _with_paths(dataset, folder) for split, dataset in splits.items()})
-    if path.is_dir():
-        return load_dataset(str(path))
-    if name.startswith((".", "/", "~", "data/", "artifacts/")):
-        raise FileNotFoundError(f"{name} is not there; check the spelling (looked for {path}).")
-    return load_dataset(name)
-
-
-def _with_paths(dataset: Dataset, folder: Path) -> Dataset:
-    """Makes the column of relative paths a column of pictures."""
-    column = next((c for c in ("image", "file_name", "path") if c in dataset.column_names), None)
-    if column is None or dataset.features[column] not in (Value("string"), Value("large_string")):
-        return dataset
-    places = [str(folder / str(path)) for path in dataset[column]]
-    return dataset.remove_columns(column).add_column("image", places).cast_column("image", Image())
-
-
-def _with_captions(dataset: Dataset, name: str, asked: str | list[str] | None) -> Dataset:
-    """Gathers the caption columns into one column `captions`, a list of texts."""
-    columns = dataset.column_names
-    if "image" not in columns:
-        raise ValueError(f"{name} has no column named image; its columns are {', '.join(columns)}.")
-    if asked is None:
-        found = [column for column in CAPTION_COLUMNS if column in columns][:1]
-        found = found or sorted(c for c in columns if re.fullmatch(r"(caption|text|sentence)_?\d+", c))
-    else:
-        found = [asked] if isinstance(asked, str) else list(asked)
-    missing = [column for column in found if column not in columns]
-    if missing or not found:
-        what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
-        raise ValueError(f"{name} has {what}; name it with caption_columns, one of {', '.join(columns)}.")
-    if not isinstance(dataset.features["image"], Image):
-        dataset = dataset.cast_column("image", Image())
-    if found == ["captions"] and dataset.features["captions"] == List(Value("string")):
-        return dataset
-
-    def gather(row: dict) -> dict:
-        texts = [t for c in found for t in (row[c] if isinstance(row[c], list) else [row[c]])]
-        return {"captions": texts}
-
-    gathered = [gather(row)["captions"] for row in dataset.select_columns(found)]
-    rest = dataset.remove_columns([c for c in columns if c in found or c == "captions"])
-    return rest.add_column("captions", gathered, feature=List(Value("string")))
-
-
-def _reason(row: dict) -> str:
-    """Why a row cannot be used, or an empty text."""
-    if not row["captions"] or any(not isinstance(text, str) or not text.strip() for text in row["captions"]):
-        return "a caption is missing or empty"
-    try:
-        with PillowImage.open(io.BytesIO(_bytes(row["image"]))) as picture:
-            picture.load()
-    except (OSError, ValueError, TypeError, SyntaxError):
-        return "its picture cannot be read"
-    return ""
 
 
 def _bytes(stored: dict) -> bytes:
@@ -192,18 +130,17 @@ def _digest(content: bytes | None) -> str:
     return hashlib.sha256(content or b"").hexdigest()
 
 
-def _divided(splits: DatasetDict, seed: int) -> DatasetDict:
+def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
     """The three splits: what is there stays, what is missing is taken from train."""
-    names = {"val": "validation", "valid": "validation", "dev": "validation"}
-    splits = DatasetDict({names.get(split, split): dataset for split, dataset in splits.items()})
+    splits = DatasetDict({SPLITS.get(split, split): dataset for split, dataset in splits.items()})
     if len(splits) == 1 and "train" not in splits:
         splits = DatasetDict({"train": next(iter(splits.values()))})
     if "train" not in splits:
-        raise ValueError(f"The data set has the splits {', '.join(splits)} and no train; rename the one to learn from.")
+        raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
     whole = len(splits["train"])
     for missing in (split for split in ("test", "validation") if split not in splits):
         if whole < 3:
-            raise ValueError(f"The data set has {whole} rows; three splits need at least 3.")
+            raise DataError(f"{name} has {whole} rows, and three splits need at least 3; add some.")
         parts = splits["train"].train_test_split(test_size=max(1, round(whole / 10)), seed=seed)
         splits["train"], splits[missing] = parts["train"], parts["test"]
-    return DatasetDict({split: splits[split] for split in SPLITS})
+    return DatasetDict({split: splits[split] for split in ("train", "validation", "test")})

@@ -5,13 +5,25 @@ GIT reads a picture as a row of patch tokens and writes the caption after them, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PretrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 
-from helpers.settings import resolve
+from helpers.errors import CaptioningError, CheckpointError, enough_memory, is_memory_error
+from helpers.places import locate
+
+logger = logging.getLogger(__name__)
 
 FAMILIES = ("git",)
 
@@ -27,18 +39,34 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
         The model in evaluation mode, on the best device that there is, and its processor.
 
     Raises:
-        ValueError: the checkpoint belongs to no supported family.
+        CheckpointError: there is none of that name, it is damaged, or it belongs to no supported family.
     """
-    place = _place(name)
-    config = AutoConfig.from_pretrained(place)
-    if config.model_type not in FAMILIES:
-        raise ValueError(f"{name} is a {config.model_type} model; choose a checkpoint of {', '.join(FAMILIES)}.")
+    place = locate(name, "model")
     processor = load_processor(name)
-    if random_weights:
-        model = AutoModelForImageTextToText.from_config(config)
-    else:
-        model = AutoModelForImageTextToText.from_pretrained(place)
-    return model.eval().to(best_device()), processor
+    with _readable(name), enough_memory(f"the checkpoint {name}"):
+        if random_weights:
+            model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(place))
+        else:
+            model, report = AutoModelForImageTextToText.from_pretrained(place, output_loading_info=True)
+            if missing := sorted(report["missing_keys"]):
+                logger.warning("%s lacks %d weights, which start at random: %s …", name, len(missing), missing[0])
+        return model.eval().to(best_device()), processor
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Says in one sentence what the libraries cannot read of a checkpoint."""
+    try:
+        yield
+    except (CaptioningError, MemoryError):
+        raise
+    except Exception as error:
+        if is_memory_error(error):
+            raise
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
+        raise CheckpointError(
+            f"The checkpoint {name} cannot be read ({said}); copy or download it again, or name another."
+        ) from None
 
 
 def best_device() -> str:
@@ -50,13 +78,18 @@ def best_device() -> str:
 
 def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
-    # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
-    return AutoProcessor.from_pretrained(_place(name), backend="pil")
-
-
-def _place(name: str) -> str:
-    folder = resolve(name)
-    return str(folder) if folder.is_dir() else name
+    place = locate(name, "model")
+    with _readable(name):
+        family = PretrainedConfig.get_config_dict(place)[0].get("model_type")
+        if family not in FAMILIES:
+            what = f"is a model of the family {family}" if family else "has no config.json that names its family"
+            raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
+        # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
+        processor = AutoProcessor.from_pretrained(place, backend="pil")
+        tokenizer = tokenizer_of(processor)
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
+            raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
+        return processor
 
 
 def image_processor_of(processor: Any) -> Any:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, ModelCard, ModelCardData
-from huggingface_hub.errors import HTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
+from helpers.errors import HubError
+from helpers.places import reason_of
 from helpers.settings import Settings, artifacts_folder, read_record
 
 CARD = """
@@ -84,7 +86,7 @@ def share(
         The repository's address.
 
     Raises:
-        RuntimeError: the Hub refused; the message says why. The model on disk is as it was.
+        HubError: the Hub refused; the message says why. The model on disk is as it was.
     """
     settings = Settings.of_captioner()
     record = read_record(settings.output) or {"steps": 0}
@@ -100,9 +102,9 @@ def share(
             card = model_card(repo.repo_id, settings, steps=record["steps"], evaluation=evaluation)
             (Path(folder) / "README.md").write_text(str(card), encoding="utf-8")
             api.upload_folder(repo_id=repo.repo_id, folder_path=folder, commit_message="Share the captioner")
-    except LocalTokenNotFoundError:
-        raise RuntimeError("You are not logged in to the Hub; run notebook_login() and give a write token.") from None
-    except (HTTPError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise RuntimeError(f"The Hub refused {repo_id}: {reason} The model is still in {settings.output}.") from None
+    except Exception as error:
+        kept = f"the captioner is still in {settings.output}"
+        if isinstance(error, LocalTokenNotFoundError) or "401" in str(error):
+            raise HubError(f"The Hub does not know you; run notebook_login() with a write token; {kept}.") from None
+        raise HubError(f"{repo_id} could not be shared ({reason_of(error)}); {kept}.") from None
     return str(repo)

@@ -1,4 +1,4 @@
-"""What every notebook does first, and how a helper's source is shown."""
+"""What notebooks need and no captioner does: a first cell, a helper's source, a table, a server of a few files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import inspect
 import logging
 import os
 import platform
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -20,7 +25,7 @@ from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
 from helpers.families import best_device
-from helpers.settings import Settings
+from helpers.settings import Settings, resolve
 from helpers.training import choose_precision
 
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
@@ -79,3 +84,20 @@ def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
     head = list(rows[0])
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
     return Markdown("\n".join(lines + [f"| {' | '.join(text(row[key]) for key in head)} |" for row in rows]))
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Says nothing: each request would print a line into the notebook."""
+
+
+@contextmanager
+def serve_folder(folder: str | Path) -> Iterator[str]:
+    """Serves a folder on this machine while the block runs, and gives its address: http://127.0.0.1:port."""
+    handler = partial(_Quiet, directory=str(resolve(folder)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from safetensors import SafetensorError
 
 from helpers.data import fingerprint
-from helpers.settings import RECORD, Settings, profile_name, read_record, resolve
+from helpers.errors import SettingsError
+from helpers.settings import RECORD, Settings, beside, profile_name, read_record, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,26 @@ def changed_values(record: Mapping[str, Any], settings: Settings) -> str:
     return ", ".join(f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value)
 
 
+def check_output(settings: Settings) -> None:
+    """Makes sure, before an hour of training and not after it, that the captioner can be saved.
+
+    Raises:
+        SettingsError: the output folder is a file, holds other things than a captioner, or cannot be written to.
+    """
+    folder = resolve(settings.output)
+    ours = any((folder / name).exists() for name in (RECORD, "config.json"))
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"Settings.output is {settings.output}, which is a file; move it away, or name another.")
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
+        raise SettingsError(f"Settings.output is {settings.output}, a folder of other things; name a new folder.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder.parent):
+            pass
+    except OSError as error:
+        raise SettingsError(f"{folder.parent} cannot be written to ({error.strerror}); name another output.") from None
+
+
 def save_captioner(trainer: Any) -> Path:
     """Saves the model, its processor, the settings and the history.
 
@@ -43,13 +66,14 @@ def save_captioner(trainer: Any) -> Path:
 
     Returns:
         The captioner's folder.
+
+    Raises:
+        SettingsError: it could not be written; the old captioner is as it was, and the new one still in memory.
     """
     settings = trainer.settings
+    check_output(settings)
     folder = resolve(settings.output)
-    fresh = folder.with_name(folder.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    trainer.model.save_pretrained(fresh)
-    trainer.processing_class.save_pretrained(fresh)
+    fresh, old = beside(folder, "new"), beside(folder, "old")
     record = {
         "settings": asdict(settings),
         "profile": profile_name(),
@@ -58,17 +82,44 @@ def save_captioner(trainer: Any) -> Path:
         "interrupted": trainer.interrupted,
         "seconds": round(trainer.seconds, 1),
     }
-    (fresh / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
-    old = read_record(settings.output)
-    if old and not same_training(old, settings):
-        aside = next(p for n in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}-{n}")).exists())
-        folder.rename(aside)
-        logger.warning("The captioner trained with other settings was moved to %s.", aside.name)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-    history = folder.with_name("history.json")
-    history.write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+    before = read_record(settings.output)
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        trainer.model.save_pretrained(fresh)
+        trainer.processing_class.save_pretrained(fresh)
+        (fresh / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+        # The record comes last: a folder that has one is whole.
+        (fresh / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+        if folder.exists() and (before is None or not same_training(before, settings)):
+            aside = move_aside(folder)
+            logger.warning("The captioner that was in %s was moved to %s.", settings.output, aside.name)
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsError(
+            f"The captioner could not be saved in {settings.output} ({reason}); it is still in memory: mend that, and "
+            "run save_captioner(trainer) again."
+        ) from None
     return folder
+
+
+def move_aside(folder: Path) -> Path:
+    """Renames a folder to the first free name of folder-1, folder-2, … and returns that."""
+    aside = next(p for n in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}-{n}")).exists())
+    folder.rename(aside)
+    return aside
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it, so that a reader finds the old text or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 def save_evaluation(
@@ -112,6 +163,5 @@ def save_evaluation(
         "seconds": {"training": record.get("seconds"), **(seconds or {})},
     }
     path = resolve("artifacts/evaluation.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(result, indent=2) + "\n")
     return path

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+
+from helpers.errors import SettingsError
+
+logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -64,16 +69,20 @@ class Settings:
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             whole = name in ("batch_size", "max_new_tokens", "num_beams", "seed")
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                kind = "a whole number" if whole else "a number"
-                raise ValueError(f"Settings.{name} is {value!r}; give {kind} from {low} to {high}.")
-            if not low <= value <= high or (name in ("epochs", "learning_rate") and value == 0):
-                above = " above 0" if name in ("epochs", "learning_rate") else ""
-                raise ValueError(f"Settings.{name} is {value!r}; give a value{above} from {low} to {high}.")
+            above = name in ("epochs", "learning_rate")
+            reach = f"above {low} up to {high}" if above else f"from {low} to {high}"
+            wanted = f"give {'a whole number' if whole else 'a number'} {reach}"
+            number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+            if not number or not low <= value <= high or (above and value == low):
+                raise SettingsError(f"Settings.{name} is {value!r}; {wanted}.")
+        for name in ("dataset", "checkpoint", "output", "push_to"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):
+                raise SettingsError(f"Settings.{name} is {value!r}; give a name in quotation marks.")
         if not isinstance(self.freeze_vision, bool):
-            raise ValueError(f"Settings.freeze_vision is {self.freeze_vision!r}; give True or False.")
+            raise SettingsError(f"Settings.freeze_vision is {self.freeze_vision!r}; give True or False.")
         if self.precision not in PRECISIONS:
-            raise ValueError(f"Settings.precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
+            raise SettingsError(f"Settings.precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
 
     @classmethod
     def tiny(cls) -> Settings:
@@ -99,7 +108,7 @@ class Settings:
         profile = profile_name()
         presets = {"tiny": cls.tiny, "full": cls.full}
         if profile not in presets:
-            raise ValueError(f"CAPTIONING_PROFILE is {profile!r}; set it to one of {', '.join(presets)}.")
+            raise SettingsError(f"CAPTIONING_PROFILE is {profile!r}; set it to one of {', '.join(presets)}.")
         return presets[profile]()
 
     @classmethod
@@ -112,8 +121,7 @@ class Settings:
         asked = os.environ.get("CAPTIONING_PROFILE")
         if record is None or (asked and asked != record["profile"]):
             return cls.from_environment()
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in record["settings"].items() if name in known})
+        return cls(**record["settings"])
 
     def training_values(self) -> dict[str, object]:
         """The values that training depends on: a change of one of them trains again."""
@@ -124,7 +132,7 @@ class Settings:
         unknown = sorted(set(changes) - {field.name for field in fields(self)})
         if unknown:
             names = ", ".join(field.name for field in fields(self))
-            raise ValueError(f"Settings has no value named {unknown[0]!r}; the names are {names}.")
+            raise SettingsError(f"Settings has no value named {unknown[0]!r}; the names are {names}.")
         return replace(self, **changes)
 
 
@@ -134,8 +142,20 @@ def profile_name() -> str:
 
 
 def artifacts_folder() -> Path:
-    """Where the notebooks write: CAPTIONING_ARTIFACTS, or artifacts/ in the project's root."""
-    return Path(os.environ.get("CAPTIONING_ARTIFACTS") or ROOT / "artifacts").resolve()
+    """Where the notebooks write: CAPTIONING_ARTIFACTS, or artifacts/ in the project's root.
+
+    Raises:
+        SettingsError: a file stands in its place.
+    """
+    folder = Path(os.environ.get("CAPTIONING_ARTIFACTS") or ROOT / "artifacts").expanduser().resolve()
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            break
+        if place.exists():
+            raise SettingsError(
+                f"{place} is a file where a folder is needed; move it away, or name another with CAPTIONING_ARTIFACTS."
+            )
+    return folder
 
 
 def resolve(name: str | Path) -> Path:
@@ -153,6 +173,32 @@ def resolve(name: str | Path) -> Path:
 
 
 def read_record(output: str | Path) -> dict | None:
-    """What was written beside the captioner in `output` when it was trained, or None."""
-    path = resolve(output) / RECORD
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """What was written beside the captioner in `output` when it was trained, or None.
+
+    Saving writes beside the captioner and renames twice; where it was stopped between the two, this does the second.
+    """
+    folder = resolve(output)
+    fresh = beside(folder, "new")
+    if not folder.exists() and _record_in(fresh) is not None:
+        fresh.rename(folder)
+    record = _record_in(folder)
+    if record is None and (folder / RECORD).exists():
+        logger.warning("%s cannot be read, so %s is taken for no captioner of ours.", folder / RECORD, output)
+    return record
+
+
+def beside(folder: Path, what: str) -> Path:
+    """A folder that belongs to a captioner's and stands next to it: captioner.new, captioner.checkpoints."""
+    return folder.with_name(f"{folder.name}.{what}")
+
+
+def _record_in(folder: Path) -> dict | None:
+    """The record in a folder, if it is whole and its settings can be used."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        known = {field.name for field in fields(Settings)}
+        record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
+        Settings(**record["settings"])
+        return record if {"profile", "steps", "planned_steps", "interrupted"} <= set(record) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -16,10 +16,11 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from helpers.data import load_captions
+from helpers.errors import CheckpointError, SettingsError, enough_memory
 from helpers.families import aligned, generation_inputs, load_checkpoint, vision_encoder_of
 from helpers.metrics import make_compute_metrics
-from helpers.records import changed_values, same_training, save_captioner
-from helpers.settings import Settings, read_record, resolve
+from helpers.records import changed_values, check_output, move_aside, same_training, save_captioner
+from helpers.settings import Settings, beside, read_record, resolve
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         output_dir=str(_checkpoints(settings)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=50,
+        per_device_eval_batch_size=2 * settings.batch_size,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup,
@@ -96,11 +97,13 @@ class CaptionTrainer(Trainer):
     loss_is_scaled_for_ga = False  # caption_loss is a mean over its own batch
 
     def __init__(self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings):
+        check_output(settings)
         self.settings = settings
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
         train.set_transform(transform)
+        transform.tokens([text for captions in dataset["train"]["captions"] for text in captions])  # says what it cuts
         validation = prepare_pictures(dataset["validation"], processor)
         validation.set_transform(CaptionTransform(processor, sample=False))
         super().__init__(
@@ -147,8 +150,10 @@ class CaptionTrainer(Trainer):
         folder, began = self.args.output_dir, time.perf_counter()
         if resume_from_checkpoint is None:
             shutil.rmtree(folder, ignore_errors=True)
+        values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
         try:
-            output = super().train(resume_from_checkpoint, **kwargs)
+            with enough_memory("training", **values):
+                output = super().train(resume_from_checkpoint, **kwargs)
             shutil.rmtree(folder, ignore_errors=True)
             return output
         except KeyboardInterrupt:
@@ -158,6 +163,9 @@ class CaptionTrainer(Trainer):
                 self.state.global_step,
                 self.state.max_steps,
             )
+        except OSError as error:
+            where = f"Training stopped at step {self.state.global_step} of {self.state.max_steps}"
+            raise SettingsError(f"{where}: {error.strerror or error}; mend that, and train again.") from None
         finally:
             self.seconds = time.perf_counter() - began
             self.model.eval()
@@ -179,7 +187,12 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
         if record["interrupted"]:
             steps = (record["steps"], record["planned_steps"])
             logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
-        return load_checkpoint(settings.output)
+        try:
+            return load_checkpoint(settings.output)
+        except CheckpointError as error:
+            aside = move_aside(resolve(settings.output))
+            logger.warning("%s It was moved to %s; training another.", error, aside.name)
+            found, record = False, None
     if found:
         logger.warning("Continuing the training that was stopped at step %d.", record["steps"])
     elif record:
@@ -197,7 +210,7 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
 
 
 def _checkpoints(settings: Settings) -> Path:
-    return resolve(settings.output).with_name("checkpoints")
+    return beside(resolve(settings.output), "checkpoints")
 
 
 def learn_by_heart(

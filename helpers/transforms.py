@@ -13,11 +13,13 @@ from datasets import Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 from helpers.families import image_processor_of, tokenizer_of
+from helpers.pictures import load_image
 
 logger = logging.getLogger(__name__)
 
-PREPARATION = 2  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
+PREPARATION = 3  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
 IGNORED = -100  # the label that torch's cross-entropy leaves out
+MUCH_CUT = 0.8  # a centre crop that leaves less than this of a picture is said
 
 
 def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
@@ -30,8 +32,51 @@ def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
     Returns:
         uint8, (pictures, 3, height, width).
     """
-    made = image_processor_of(processor)(list(images), do_rescale=False, do_normalize=False, return_tensors="np")
+    # Of a very wide or high picture only the middle is resized: the crop leaves no more, and the rest may be gigabytes.
+    middles = [_middle(image) if kept_share(image.size, processor) < 0.1 else image for image in images]
+    made = image_processor_of(processor)(middles, do_rescale=False, do_normalize=False, return_tensors="np")
     return np.clip(np.rint(made["pixel_values"]), 0, 255).astype(np.uint8)
+
+
+def _middle(image: Any) -> Any:
+    width, height = image.size
+    most = 2 * min(width, height)
+    across, down = max(0, width - most) // 2, max(0, height - most) // 2
+    return image.crop((across, down, width - across, height - down))
+
+
+def kept_share(size: tuple[int, int], processor: Any) -> float:
+    """The share of a picture that the processor's centre crop leaves.
+
+    Args:
+        size: the picture's width and height in pixels.
+        processor: the checkpoint's processor.
+
+    Returns:
+        0 to 1; 1 where nothing is cut off.
+    """
+    image_processor = image_processor_of(processor)
+    if not getattr(image_processor, "do_center_crop", False):
+        return 1.0
+    crop, asked = image_processor.crop_size, image_processor.size
+    width, height = size
+    if "shortest_edge" in asked:
+        scale = asked["shortest_edge"] / min(size)
+        width, height = width * scale, height * scale
+    else:
+        width, height = asked["width"], asked["height"]
+    return min(1.0, crop["width"] / width) * min(1.0, crop["height"] / height)
+
+
+def report_crops(kept: Sequence[float]) -> None:
+    """Says how many pictures the centre crop cuts much off, given `kept_share` of each."""
+    cut = [share for share in kept if share < MUCH_CUT]
+    if cut:
+        logger.warning(
+            "The centre crop cuts much off %d of %d pictures and leaves %.0f %% of the most cut one; "
+            "crop them yourself if what their captions name lies at the edges.",
+            len(cut), len(kept), 100 * min(cut),
+        )  # fmt: skip
 
 
 def normalized_pixels(pixels: np.ndarray | torch.Tensor, processor: Any) -> torch.Tensor:
@@ -68,33 +113,36 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
 
     Returns:
         A memory-mapped Dataset with the columns pixels (the bytes of uint8 pixels), shape ([3, height, width]),
-        captions and row (the picture's number in the split).
+        kept (the share of the picture that the centre crop left), captions and row (the picture's number in the split).
     """
-    from helpers.inference import load_image  # here, because `inference` imports this module
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
-        pixels = picture_pixels([load_image(picture) for picture in batch["image"]], processor)
+        pictures = [load_image(picture) for picture in batch["image"]]
+        pixels = picture_pixels(pictures, processor)
         return {
             "pixels": [picture.tobytes() for picture in pixels],
             "shape": [list(picture.shape) for picture in pixels],
+            "kept": [kept_share(picture.size, processor) for picture in pictures],
             "captions": batch["captions"],
             "row": rows,
         }
 
-    kind = {"pixels": Value("binary"), "shape": List(Value("int32")), "captions": List(Value("string"))}
-    return dataset.map(
+    kind = {"pixels": Value("binary"), "shape": List(Value("int32")), "kept": Value("float32")}
+    prepared = dataset.map(
         prepare,
         with_indices=True,
         batched=True,
         batch_size=64,
         remove_columns=dataset.column_names,
-        features=Features({**kind, "row": Value("int64")}),
+        features=Features({**kind, "captions": List(Value("string")), "row": Value("int64")}),
         # The processor's own hash changes from one process to the next; its values do not.
         new_fingerprint=Hasher.hash(
             (PREPARATION, dataset._fingerprint, image_processor_of(processor).to_json_string())
         ),
         desc="Preparing pictures",
     )
+    report_crops(prepared["kept"][:])
+    return prepared
 
 
 class CaptionTransform:
@@ -102,6 +150,8 @@ class CaptionTransform:
 
     With several captions a picture, each epoch takes another one, in an order shuffled anew each time all have been
     taken. The choice is a function of (seed, epoch, row) alone.
+
+    A caption with more tokens than the model has positions is cut, counted in `cut` and said.
 
     Args:
         processor: the checkpoint's processor.
@@ -112,6 +162,7 @@ class CaptionTransform:
     def __init__(self, processor: Any, *, sample: bool = True, seed: int = 0):
         self.tokenizer = tokenizer_of(processor)
         self.sample, self.seed, self.epoch = sample, seed, 0
+        self.cut: set[str] = set()
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the captions of another epoch; `CaptionTrainer` calls this."""
@@ -125,11 +176,27 @@ class CaptionTransform:
         order = random.Random(f"{self.seed}-{turn}-{row}").sample(range(len(captions)), len(captions))
         return captions[order[place]]
 
+    def tokens(self, captions: Sequence[str]) -> list[list[int]]:
+        """The token ids of each caption, its start and end included, at most as many as the model has positions."""
+        limit = self.tokenizer.model_max_length
+        whole = self.tokenizer(list(captions), verbose=False).input_ids
+        long = {text: len(ids) for text, ids in zip(captions, whole, strict=True) if len(ids) > limit}
+        if fresh := set(long) - self.cut:
+            self.cut |= fresh
+            longest = max(fresh, key=long.get)
+            logger.warning(
+                "Captions with more than %d tokens are cut there: %d so far, one of them with %d (%.40s…); "
+                "shorten them to keep their end.",
+                limit, len(self.cut), long[longest], longest,
+            )  # fmt: skip
+        if not long:
+            return whole
+        return self.tokenizer(list(captions), truncation=True, max_length=limit).input_ids
+
     def __call__(self, batch: Mapping[str, list]) -> dict[str, list]:
         """A batch of prepared rows → lists of pixels (uint8, (3, height, width)) and input_ids (tokens)."""
         chosen = [self.choose(c, row) for c, row in zip(batch["captions"], batch["row"], strict=True)]
-        limit = self.tokenizer.model_max_length
-        tokens = self.tokenizer(chosen, truncation=True, max_length=limit, return_overflowing_tokens=False).input_ids
+        tokens = self.tokens(chosen)
         pixels = [
             torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)
             for data, shape in zip(batch["pixels"], batch["shape"], strict=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
 import sys
 import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 import pytest
 import torch
 from datasets import DatasetDict
+from huggingface_hub import constants
 from PIL import Image
 from transformers import BertTokenizer, GenerationConfig, GitConfig, GitForCausalLM, GitProcessor, set_seed
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -38,6 +43,10 @@ from tools.make_base_model import vocabulary
 
 PICTURE, PATCH, POSITIONS = 48, 16, 64
 LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-mistakes", action="store_true", help="write docs/when-something-goes-wrong.md")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,6 +81,42 @@ def log(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("helpers"), "propagate", True)
     caplog.set_level(logging.INFO, "helpers")
     return caplog
+
+
+@pytest.fixture
+def answering_hub(monkeypatch):
+    """A Hub on this machine while a block runs; `answer` gives (status, error code, body) for a request."""
+
+    @contextmanager
+    def run(answer):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                status, code, body = answer(self)
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                if code:
+                    self.send_header("X-Error-Code", code)
+                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                with suppress(BrokenPipeError):  # whoever asked may have stopped waiting
+                    self.wfile.write(content)
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+            monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+            try:
+                yield
+            finally:
+                server.shutdown()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,11 @@
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, BertConfig
 
+from helpers.errors import CheckpointError
 from helpers.families import aligned, generation_inputs, load_checkpoint, load_processor, picture_tokens
 from helpers.transforms import CaptionCollator, CaptionTransform, prepare_pictures
 
@@ -48,7 +52,7 @@ def test_random_weights_are_others_in_the_same_architecture(checkpoint):
 
 def test_another_family_is_refused_and_named(tmp_path):
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"(?=.*bert)(?=.*git)"):
+    with pytest.raises(CheckpointError, match=r"(?=.*bert)(?=.*git)"):
         load_checkpoint(str(tmp_path))
 
 
@@ -90,3 +94,36 @@ def test_a_generated_token_is_the_most_probable_one_after_those_before(talker, p
             with torch.inference_mode():
                 logits = talker(pixel_values=picture[None], input_ids=ids[None, :place], use_cache=False).logits
             assert logits[0, -1].argmax() == ids[place]
+
+
+def copied(checkpoint, folder):
+    shutil.copytree(checkpoint, folder / "copy")
+    return folder / "copy"
+
+
+def refused(folder):
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(str(folder))
+    assert "\n" not in str(caught.value)
+    assert folder.name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "processor_config.json", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "noise"])
+def test_a_damaged_checkpoint_is_loaded_or_refused_in_a_sentence(checkpoint, tmp_path, name, damage):
+    folder = copied(checkpoint, tmp_path)
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if damage != "missing":
+        left = {"empty": b"", "half": content[: len(content) // 2], "noise": bytes(range(256)) * 8}[damage]
+        (folder / name).write_bytes(left)
+    refused(folder)
+
+
+def test_weights_that_a_checkpoint_lacks_are_said(checkpoint, tmp_path, log):
+    folder = copied(checkpoint, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    gone = sorted(weights)[0]
+    save_file({name: value for name, value in weights.items() if name != gone}, folder / "model.safetensors")
+    load_checkpoint(str(folder))
+    assert gone in log.text

@@ -7,11 +7,13 @@ import pytest
 from huggingface_hub import HfApi, ModelCard, RepoUrl
 from huggingface_hub.errors import LocalTokenNotFoundError
 
+from helpers.errors import HubError
 from helpers.families import load_checkpoint
 from helpers.hub import model_card, share
 from helpers.inference import caption_images
 from helpers.settings import Settings
 
+TOKEN = "hf_" + "madeUp" * 5
 EVALUATION = {
     "dataset": {"name": "data/pocket-creatures", "split": "test", "pictures": 123},
     "systems": {
@@ -55,7 +57,7 @@ def refuse_with(monkeypatch, error):
 
 
 def fails_in_one_line(model, processor):
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(HubError) as caught:
         share(model, processor, "me/captioner")
     assert str(caught.value).strip()
     assert "\n" not in str(caught.value)
@@ -114,6 +116,7 @@ def test_sharing_can_be_public_and_under_a_name_alone(artifacts, hub, model, pro
 def test_sharing_takes_the_scores_and_steps_that_were_saved(artifacts, hub, model, processor):
     (artifacts / "captioner").mkdir(parents=True)
     record = {"settings": asdict(Settings.tiny()), "profile": "tiny", "steps": 321}
+    record |= {"planned_steps": 321, "interrupted": False}
     (artifacts / "captioner" / "training.json").write_text(json.dumps(record), encoding="utf-8")
     (artifacts / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
     share(model, processor, "me/captioner")
@@ -129,7 +132,7 @@ def test_without_a_token_one_sentence_says_so(artifacts, monkeypatch, model, pro
 def test_what_the_hub_says_is_told_in_one_sentence(artifacts, monkeypatch, model, processor):
     refuse_with(monkeypatch, OSError("403 Forbidden: not yours.\n\nMore lines"))
     told = fails_in_one_line(model, processor)
-    assert "403 Forbidden: not yours." in told
+    assert "403 Forbidden: not yours" in told
     assert "More lines" not in told
 
 
@@ -146,3 +149,24 @@ def test_no_network_is_told_in_one_sentence(artifacts, monkeypatch, model, proce
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     assert "me/captioner" in fails_in_one_line(model, processor)
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_token_is_never_told(artifacts, answering_hub, monkeypatch, log, model, processor, status):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers.get("Authorization", ""))
+        return status, None, {"error": f"{seen[-1]} may not do that"}
+
+    with answering_hub(answer):
+        told = fails_in_one_line(model, processor)
+    assert TOKEN in seen[0]  # it was sent, so it could have been told
+    assert TOKEN not in told + log.text
+    assert "artifacts/captioner" in told
+
+
+def test_a_token_is_never_in_a_card(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert TOKEN not in str(model_card("me/captioner", Settings.tiny(), steps=1, evaluation=EVALUATION))

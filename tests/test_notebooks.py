@@ -3,13 +3,16 @@
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from helpers.data import load_captions
 from helpers.settings import ROOT, Settings
@@ -206,11 +209,37 @@ def execute(notebook):
     return notebook
 
 
+def half_written(folder):
+    """What a save leaves that was cut off by the power, or by a program that does not save aside."""
+    shutil.copytree(ROOT / "models" / "git-tiny", folder / "captioner")
+    record = {"settings": asdict(Settings.tiny()), "profile": "tiny", "steps": 200, "planned_steps": 200}
+    (folder / "captioner" / "training.json").write_text(json.dumps({**record, "interrupted": False}))
+    weights = folder / "captioner" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1_000_000])
+    shutil.copytree(folder / "captioner", folder / "captioner.new")
+    (folder / "captioner.new" / "training.json").write_text('{"settings": {"dataset"')
+    (folder / "evaluation.json").write_text('{"dataset": {')
+
+
+def of_other_settings(folder):
+    """A whole captioner that was trained with another seed."""
+    shutil.copytree(ROOT / "models" / "git-tiny", folder / "captioner")
+    record = {"settings": asdict(Settings.tiny().with_changes(seed=7)), "profile": "tiny", "steps": 1}
+    record |= {"planned_steps": 1, "interrupted": False}
+    (folder / "captioner" / "training.json").write_text(json.dumps(record))
+
+
+BEFORE = {"03_train": of_other_settings, "05_infer": half_written}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", COURSE[::-1], ids=lambda path: path.stem)
 def test_opened_alone_with_solutions(path, tmp_path, monkeypatch):
-    """From the last to the first, each with no artifacts of another, and with the code of its solutions."""
+    """From the last to the first, each with no artifacts of another or with damaged ones, and with its solutions."""
+    token = "hf_" + "madeUp" * 5
     monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path))
+    monkeypatch.setenv("HF_TOKEN", token)
+    BEFORE.get(path.stem, lambda folder: None)(tmp_path)
     notebook = execute(with_solutions(path))
     for cell in code_cells(notebook):
         for output in cell.outputs:
@@ -218,6 +247,26 @@ def test_opened_alone_with_solutions(path, tmp_path, monkeypatch):
             assert "Warning" not in text, f"{cell.get('id')}: {text}"
             if "image/png" in output.get("data", {}):
                 assert output.metadata["image/png"]["alt"].strip(), cell.get("id")
+    written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert token not in nbformat.writes(notebook)
+    assert not any(token.encode() in content for content in written)
+    if path.stem in BEFORE:
+        assert (tmp_path / "captioner-1" / "config.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [path for path in COURSE if path.stem[:2] in ("04", "05")], ids=lambda path: path.stem)
+def test_a_file_in_place_of_the_artifacts_is_said_in_one_line(path, tmp_path, monkeypatch):
+    (tmp_path / "artifacts").write_text("oops")
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path / "artifacts"))
+    notebook = tool.read(path)
+    notebook.cells = code_cells(notebook)[:2]
+    with pytest.raises(CellExecutionError) as caught:
+        execute(notebook)
+    assert caught.value.ename == "SettingsError"
+    assert "move it away" in caught.value.evalue
+    [shown] = [output for output in notebook.cells[1].outputs if output.output_type == "error"]
+    assert len(shown.traceback) == 1  # the sentence, and no frames of the libraries
 
 
 @pytest.mark.slow

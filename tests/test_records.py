@@ -1,7 +1,15 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
-from helpers.records import changed_values, same_training, save_evaluation
-from helpers.settings import read_record
+import pytest
+
+from helpers.errors import SettingsError
+from helpers.records import changed_values, same_training, save_evaluation, write_whole
+from helpers.settings import ROOT, Settings, read_record
 from helpers.training import load_or_train
 
 
@@ -40,3 +48,143 @@ def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, datas
     assert other["attributes"] == {"color": 0.5}
     assert other["dataset"]["fingerprint"] != first["dataset"]["fingerprint"]
     assert other["captioner"]["fingerprint"] != first["captioner"]["fingerprint"]
+
+
+SAVE = """
+import os, signal, sys
+from helpers import records
+from helpers.settings import Settings
+
+wanted, count = int(sys.argv[1]), 0
+
+def step(event, args):
+    # Dies at the wanted one of all steps that change the disk.
+    global count
+    if event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "open") and str(args[0]).startswith(sys.argv[2]):
+        if event == "open" and not (isinstance(args[1], str) and "w" in args[1]):
+            return
+        count += 1
+        if count == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+class State:
+    global_step = max_steps = 2
+    log_history = []
+
+class Model:
+    def save_pretrained(self, folder):
+        folder.mkdir()
+        (folder / "model.safetensors").write_text("weights of " + sys.argv[3])
+
+class Processor:
+    def save_pretrained(self, folder):
+        (folder / "config.json").write_text("{}")
+
+class Trainer:
+    settings = Settings(epochs=float(sys.argv[4]))
+    state, model, processing_class, interrupted, seconds = State, Model(), Processor(), False, 1.0
+
+sys.addaudithook(step)
+records.save_captioner(Trainer)
+print("saved")
+"""
+
+
+def saving(artifacts, dies_at, weights, epochs=1):
+    """Saves in a process of its own that is killed at one of its steps; whether it came to its end."""
+    command = [sys.executable, "-c", SAVE, str(dies_at), str(artifacts), weights, str(epochs)]
+    environment = {**os.environ, "CAPTIONING_ARTIFACTS": str(artifacts)}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode in (0, -signal.SIGKILL), run.stderr
+    return "saved" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path))
+    assert saving(tmp_path, 0, "first")
+    found = set()
+    for dies_at in range(1, 100):
+        ended = saving(tmp_path, dies_at, f"{dies_at}", epochs)
+        record = read_record("artifacts/captioner")
+        assert record is not None
+        assert (tmp_path / "captioner" / "model.safetensors").read_text().startswith("weights of")
+        assert (tmp_path / "captioner" / "config.json").is_file()
+        everything = {path.read_text() for path in tmp_path.rglob("model.safetensors")}
+        if epochs == 2:  # what was trained with other values is never lost
+            assert "weights of first" in everything
+        found.add(record["settings"]["epochs"])
+        if ended:
+            break
+    assert dies_at > 5
+    assert (tmp_path / "captioner" / "model.safetensors").read_text() == f"weights of {dies_at}"
+    assert found == {1, epochs}
+
+
+def test_a_save_stopped_between_its_two_renames_is_finished(settings, artifacts):
+    load_or_train(settings)
+    whole = read_record(settings.output)
+    (artifacts / "captioner").rename(artifacts / "captioner.new")
+    assert read_record(settings.output) == whole
+    assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "{", "[]", '{"settings": 3}', '{"settings": {"epochs": -1}, "profile": "tiny"}']
+)
+def test_a_record_that_cannot_be_read_is_none(artifacts, log, broken):
+    (artifacts / "captioner").mkdir(parents=True)
+    (artifacts / "captioner" / "training.json").write_text(broken)
+    assert read_record("artifacts/captioner") is None
+    assert "training.json" in log.text
+    assert Settings.of_captioner() == Settings.tiny()
+
+
+def test_an_unfinished_new_captioner_does_not_become_the_captioner(artifacts):
+    (artifacts / "captioner.new").mkdir(parents=True)
+    (artifacts / "captioner.new" / "model.safetensors").touch()
+    assert read_record("artifacts/captioner") is None
+    assert not (artifacts / "captioner").exists()
+
+
+def test_a_captioner_that_is_not_ours_is_moved_aside_and_not_deleted(settings, artifacts):
+    (artifacts / "captioner").mkdir(parents=True)
+    (artifacts / "captioner" / "config.json").write_text("somebody's")
+    load_or_train(settings)
+    assert (artifacts / "captioner-1" / "config.json").read_text() == "somebody's"
+    assert read_record(settings.output)["steps"] == 2
+
+
+@pytest.mark.parametrize("place", ["artifacts", "artifacts/captioner", "artifacts/above/captioner"])
+def test_a_file_in_the_way_is_said_before_any_training(settings, artifacts, monkeypatch, place):
+    output = place if place != "artifacts" else settings.output
+    in_the_way = {"artifacts": artifacts, "artifacts/captioner": artifacts / "captioner"}.get(
+        place, artifacts / "above"
+    )
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("oops")
+    monkeypatch.setattr("helpers.training.CaptionTrainer.train", None)
+    with pytest.raises(SettingsError) as caught:
+        load_or_train(settings.with_changes(output=output))
+    assert "\n" not in str(caught.value)
+    assert in_the_way.read_text() == "oops"
+
+
+def test_checkpoints_beside_a_captioner_are_its_own(settings, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine.txt").write_text("a learner's own")
+    load_or_train(settings.with_changes(output=str(tmp_path / "captioner")))
+    assert (tmp_path / "checkpoints" / "mine.txt").read_text() == "a learner's own"
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "file.json"
+    write_whole(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        with pytest.raises(OSError, match="killed"):
+            write_whole(path, "new")
+    assert path.read_text() == "old"
+    write_whole(path, "new")
+    assert path.read_text() == "new"

@@ -3,6 +3,7 @@ from json import dumps
 
 import pytest
 
+from helpers.errors import SettingsError
 from helpers.settings import ROOT, Settings, artifacts_folder, resolve
 
 RIGHT = Settings.tiny()
@@ -12,6 +13,7 @@ def save_record(artifacts, settings, profile="tiny", **more):
     folder = artifacts / "captioner"
     folder.mkdir(parents=True)
     record = {"settings": {**asdict(settings), **more}, "profile": profile}
+    record |= {"steps": 1, "planned_steps": 1, "interrupted": False}
     (folder / "training.json").write_text(dumps(record), encoding="utf-8")
 
 
@@ -39,7 +41,7 @@ def test_the_environment_names_the_preset(monkeypatch, profile, expected):
 
 def test_a_wrong_profile_names_the_profiles(monkeypatch):
     monkeypatch.setenv("CAPTIONING_PROFILE", "huge")
-    with pytest.raises(ValueError, match=r"(?=.*huge)(?=.*tiny)(?=.*full)"):
+    with pytest.raises(SettingsError, match=r"(?=.*huge)(?=.*tiny)(?=.*full)"):
         Settings.from_environment()
 
 
@@ -65,7 +67,7 @@ def test_a_wrong_profile_names_the_profiles(monkeypatch):
     ],
 )
 def test_a_value_out_of_range_is_named(name, value):
-    with pytest.raises(ValueError, match=f"(?=.*{name})(?=.*{value!r})"):
+    with pytest.raises(SettingsError, match=f"(?=.*{name})(?=.*{value!r})"):
         RIGHT.with_changes(**{name: value})
 
 
@@ -77,7 +79,7 @@ def test_a_value_at_the_edge_is_kept(name, value):
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"(?=.*epoch\b)(?=.*learning_rate)"):
+    with pytest.raises(SettingsError, match=r"(?=.*epoch\b)(?=.*learning_rate)"):
         RIGHT.with_changes(epoch=3)
 
 

@@ -1,4 +1,6 @@
+import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,12 +8,14 @@ import torch
 from datasets import Dataset
 from datasets import Image as ImageColumn
 from PIL import Image
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from helpers.inference import load_image
+from helpers.pictures import load_image
 from helpers.transforms import (
     IGNORED,
     CaptionCollator,
     CaptionTransform,
+    kept_share,
     normalized_pixels,
     picture_pixels,
     prepare_pictures,
@@ -70,7 +74,7 @@ def test_turned_back_undoes_the_normalisation(pictures, processor):
 
 
 def test_prepared_rows_hold_the_pixels_the_captions_and_their_number(dataset, prepared, processor):
-    assert set(prepared.column_names) == {"pixels", "shape", "captions", "row"}
+    assert set(prepared.column_names) == {"pixels", "shape", "kept", "captions", "row"}
     assert prepared["row"][:] == list(range(8))
     assert prepared["captions"][:] == dataset["train"]["captions"][:]
     expected = picture_pixels(dataset["train"]["image"][:], processor)
@@ -171,3 +175,61 @@ def test_a_batch_shows_the_model_what_the_processor_would(rows, dataset, process
     batch = CaptionCollator(processor)(rows)
     expected = processor(images=dataset["train"]["image"][:], return_tensors="pt").pixel_values
     torch.testing.assert_close(batch["pixel_values"], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [((100, 100), 1), ((48, 48), 1), ((200, 100), 0.5), ((100, 400), 0.25), ((1, 1), 1), ((3000, 30), 0.01)],
+)
+def test_what_the_crop_keeps_of_a_picture(processor, size, kept):
+    assert kept_share(size, processor) == pytest.approx(kept, abs=0.02)
+
+
+def test_without_a_crop_everything_is_kept():
+    squeezing = ViTImageProcessorPil(size={"height": 32, "width": 32})
+    assert kept_share((300, 30), SimpleNamespace(image_processor=squeezing)) == 1
+
+
+def test_a_square_picture_is_not_said_to_be_cut(dataset, processor, log):
+    prepared = prepare_pictures(dataset["train"], processor)
+    assert prepared["kept"][:] == [1.0] * len(prepared)
+    assert log.records == []
+
+
+@pytest.mark.parametrize("size", [(30_000, 40), (40, 30_000), (36_000, 1)])
+def test_of_a_very_wide_picture_only_the_middle_is_resized(processor, size):
+    picture = Image.new("RGB", size, (255, 0, 0))
+    middle = (size[0] // 2 - 20, size[1] // 2 - 20, size[0] // 2 + 20, size[1] // 2 + 20)
+    picture.paste((0, 255, 0), tuple(max(0, place) for place in middle))
+    began = time.perf_counter()
+    pixels = picture_pixels([picture], processor)
+    assert pixels.shape == (1, 3, 48, 48)
+    assert (pixels[0, :, 24, 24] == (0, 255, 0)).all()
+    assert time.perf_counter() - began < 1
+
+
+def test_a_wide_picture_is_seen_as_the_processor_sees_it(processor):
+    values = np.random.default_rng(0).integers(0, 256, (60, 500, 3), dtype=np.uint8)
+    picture = Image.fromarray(values)
+    own = processor.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np").pixel_values
+    assert np.abs(picture_pixels([picture], processor) - own).max() <= 1
+
+
+def test_a_long_caption_is_cut_counted_and_said_once(processor, log):
+    transform = CaptionTransform(processor)
+    long = "a red creature " * 40
+    first = transform.tokens(["a red creature", long])
+    assert [len(ids) for ids in first] == [5, processor.tokenizer.model_max_length]
+    assert first[1][-1] == processor.tokenizer.sep_token_id
+    assert transform.cut == {long}
+    assert len(log.records) == 1
+    assert "64 tokens" in log.text
+    assert transform.tokens([long]) == [first[1]]
+    assert len(log.records) == 1
+    transform.tokens([long + "again"])
+    assert "2 so far" in log.text
+
+
+def test_captions_that_fit_are_left_alone(processor, log):
+    assert CaptionTransform(processor).tokens(["a red creature"]) == processor.tokenizer(["a red creature"]).input_ids
+    assert log.records == []

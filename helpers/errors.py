@@ -1,0 +1,86 @@
+"""What the helpers raise on purpose: one sentence that names the thing and says what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+_TOKEN = re.compile(r"hf_\w{6,}")
+_NO_MEMORY = re.compile("out of memory|can't allocate|cannot allocate|not enough memory|bad_alloc", re.IGNORECASE)
+
+
+class CaptioningError(ValueError):
+    """A mistake that the person at the keyboard can mend; the message is one line, and never holds a token."""
+
+    def __init__(self, message: str):
+        super().__init__(without_tokens(" ".join(str(message).split())))
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks for this: a notebook shows the sentence alone, not the frames of the libraries.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class SettingsError(CaptioningError):
+    """A value that cannot be used, or a folder that cannot be written to."""
+
+
+class ImageError(CaptioningError):
+    """A picture that cannot be used."""
+
+
+class DataError(CaptioningError):
+    """A data set that cannot be used."""
+
+
+class CheckpointError(CaptioningError):
+    """A model that cannot be found or loaded."""
+
+
+class MemoryShortage(CaptioningError):
+    """There is too little memory for the values chosen."""
+
+
+class HubError(CaptioningError):
+    """The Hub did not do what it was asked."""
+
+
+def without_tokens(text: str) -> str:
+    """The text with every Hub token in it replaced by "hf_…"."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if len(token := os.environ.get(name, "")) > 6:
+            text = text.replace(token, "hf_…")
+    return _TOKEN.sub("hf_…", text)
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether torch, numpy or Python ran out of memory: torch says so on a CPU in a plain RuntimeError."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
+
+
+class enough_memory:
+    """Turns a lack of memory inside a `with` block into one sentence.
+
+    Args:
+        doing: what the memory is for, as in "training".
+        values: what can be lowered, with its value now.
+
+    Raises:
+        MemoryShortage: the message says which values to lower, and to what.
+    """
+
+    def __init__(self, doing: str, **values: int):
+        self.doing, self.values = doing, values
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, frames: Any) -> None:
+        if error is None or not is_memory_error(error):
+            return
+        # The frames of what failed hold on to its memory, and a notebook keeps the last error.
+        error.__traceback__ = error.__context__ = None
+        del frames
+        lower = [f"{name} from {value} to {value // 2}" for name, value in self.values.items() if value > 1]
+        advice = f"lower {', or '.join(lower)}" if lower else "close other programs, or take a smaller checkpoint"
+        raise MemoryShortage(f"There is too little memory for {self.doing}; {advice}.") from None

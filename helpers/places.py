@@ -1,0 +1,123 @@
+"""Where a name leads: to a folder on this disk, or to a repository on the Hub, which is asked briefly."""
+
+from __future__ import annotations
+
+import logging
+from difflib import get_close_matches
+from pathlib import Path
+
+import datasets
+from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+
+from helpers.errors import CheckpointError, DataError
+from helpers.fetch import within
+from helpers.settings import ROOT, artifacts_folder, resolve
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 6  # seconds that the Hub has for its answer
+# Checkpoints that people name; a mistyped one is compared with these and with what lies on the disk.
+KNOWN = ("microsoft/git-base", "microsoft/git-base-coco", "microsoft/git-large", "microsoft/git-large-coco")
+_ERRORS = {"model": CheckpointError, "dataset": DataError}
+_NOUNS = {"model": "checkpoint", "dataset": "data set"}
+
+
+def locate(name: str, kind: str) -> str:
+    """Finds a checkpoint or a data set, or says quickly that it is not there.
+
+    Without a network the libraries look for a missing name for minutes; this looks on the disk first, and then asks
+    the Hub for at most `PATIENCE` seconds.
+
+    Args:
+        name: a folder, relative to the project's root, or a Hub id.
+        kind: "model" or "dataset".
+
+    Returns:
+        The folder's path if it is on this disk, the id if it is on the Hub.
+
+    Raises:
+        CheckpointError or DataError: it is on neither; the message suggests the nearest name that exists.
+    """
+    path = resolve(name)
+    if path.exists():
+        return str(path)
+    is_file = path.suffix in (".csv", ".jsonl", ".json", ".parquet")
+    if is_file or name.startswith((".", "/", "~")) or name.partition("/")[0] in ("data", "models", "artifacts"):
+        raise _absent(name, kind, f"is not there (looked for {path}); check the spelling")
+    try:
+        within(PATIENCE, lambda: HfApi().repo_info(name, repo_type=kind, timeout=PATIENCE))
+        return name
+    except HFValidationError:
+        raise _absent(name, kind, "is neither a folder on this disk nor a Hub id (owner/name)") from None
+    except GatedRepoError:
+        said = (
+            f"wants an agreement first: open {constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name} and log in"
+        )
+        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} {said} with notebook_login().") from None
+    except RepositoryNotFoundError:
+        said = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
+        raise _absent(name, kind, said, _names_of_owner(name, kind)) from None
+    except Exception as error:  # the Hub's client has changed its HTTP library, and its errors, before
+        if getattr(getattr(error, "response", None), "status_code", 0) == 401:
+            said = "cannot be asked for: the Hub does not know your token; run notebook_login() and give another"
+            raise _absent(name, kind, said) from None
+        found = _downloaded(name, kind)
+        if found is None:
+            said = f"is not on this disk, and the Hub cannot be asked ({reason_of(error)})"
+            raise _absent(name, kind, f"{said}; check the spelling and the network") from None
+        logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
+        return found
+
+
+def _absent(name: str, kind: str, said: str, more: list[str] | None = None) -> CheckpointError | DataError:
+    """The sentence about a name that leads nowhere, with the nearest one that exists."""
+    local = _on_disk(kind)
+    candidates = [*local, *(KNOWN if kind == "model" else ()), *(more or [])]
+    near = get_close_matches(name, candidates, 1) or get_close_matches(name.rpartition("/")[2], candidates, 1, 0.4)
+    meant = near and near[0] != name
+    hint = f"did you mean {near[0]}?" if meant else f"{local[0]} comes with the project and needs no network."
+    return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {said}; {hint}")
+
+
+def _on_disk(kind: str) -> list[str]:
+    """The checkpoints or data sets of the project, by the names that a learner types."""
+    if kind == "dataset":
+        return sorted(f"data/{path.name}" for path in (ROOT / "data").glob("*/"))
+    own = [f"artifacts/{path.parent.name}" for path in artifacts_folder().glob("*/config.json")]
+    return sorted(f"models/{path.parent.name}" for path in (ROOT / "models").glob("*/config.json")) + sorted(own)
+
+
+def _names_of_owner(name: str, kind: str) -> list[str]:
+    """What else the same owner has on the Hub, if it says so quickly."""
+    owner, slash, _ = name.partition("/")
+    listing = {"model": HfApi().list_models, "dataset": HfApi().list_datasets}[kind]
+    try:
+        return within(PATIENCE / 3, lambda: [repo.id for repo in listing(author=owner, limit=500)]) if slash else []
+    except Exception:  # a suggestion is not worth another sentence
+        return []
+
+
+def _downloaded(name: str, kind: str) -> str | None:
+    """What stands in the cache from an earlier download."""
+    if kind == "dataset":
+        # One word could be the copy of a folder on this disk; the Hub's are owner___name.
+        cached = Path(datasets.config.HF_DATASETS_CACHE) / name.replace("/", "___")
+        return name if "/" in name and cached.is_dir() else None
+    try:
+        return snapshot_download(name, local_files_only=True)
+    except (LocalEntryNotFoundError, OSError):
+        return None
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of the Hub's client says, in a few words."""
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")

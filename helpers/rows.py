@@ -1,0 +1,177 @@
+"""Which rows of a table can be used, why others cannot, and those that can as a Dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from datasets import Dataset, Features, Image, List, Value
+from tqdm.auto import tqdm
+
+from helpers.errors import DataError, ImageError
+from helpers.pictures import check_image
+from helpers.tables import PATHS, Table
+
+CAPTION_COLUMNS = ("captions", "caption", "text", "sentences", "sentence")
+
+
+def usable(
+    table: Table, name: str, split: str, caption_columns: str | list[str] | None
+) -> tuple[Dataset, dict[int, tuple[str, str]]]:
+    """Checks every row of a split.
+
+    Args:
+        table: its rows.
+        name: of the data set, for sentences.
+        split: its name, for the progress bar.
+        caption_columns: as `load_captions` takes them.
+
+    Returns:
+        The rows that can be used, with the columns image and captions; and for each other row, by its number, the
+        kind of fault and the sentence about it.
+
+    Raises:
+        DataError: there are no rows, no column of pictures or none of captions.
+    """
+    if not len(table.rows):
+        raise DataError(f"{name}: the split {split} has no rows; add some, or remove the split.")
+    picture, texts = _picture_column(table, name), _caption_columns(table, name, caption_columns)
+    captions = _gathered(table, texts)
+    faults = {i: ("a fault in its table", why) for i, why in table.faults.items()}
+    for i, group in enumerate(captions):
+        if i not in faults and (fault := _caption_fault(group, texts)):
+            faults[i] = fault
+    faults |= _picture_faults(table, picture, set(faults), split)
+    kept = [i for i in range(len(captions)) if i not in faults]
+    return _dataset(table, kept, picture, texts, captions), dict(sorted(faults.items()))
+
+
+def _picture_column(table: Table, name: str) -> str:
+    names = ("image",) if isinstance(table.rows, Dataset) else PATHS
+    found = next((column for column in names if column in table.columns), None)
+    if found is None:
+        listed = ", ".join(table.columns) or "none"
+        raise DataError(
+            f"{name} has no column of pictures ({' or '.join(names)}); its columns are {listed}; rename one."
+        )
+    return found
+
+
+def _caption_columns(table: Table, name: str, asked: str | list[str] | None) -> list[str]:
+    columns = table.columns
+    if asked is None:
+        found = [column for column in CAPTION_COLUMNS if column in columns][:1]
+        found = found or sorted(c for c in columns if re.fullmatch(r"(caption|text|sentence)_?\d+", c))
+    else:
+        found = [asked] if isinstance(asked, str) else list(asked)
+    missing = [column for column in found if column not in columns]
+    if missing or not found:
+        what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
+        raise DataError(f"{name} has {what}; name it with caption_columns, one of {', '.join(columns)}.")
+    return found
+
+
+def _gathered(table: Table, columns: list[str]) -> list[list[Any]]:
+    """The captions of each row, whatever they are; of several columns, those that a row leaves empty do not count."""
+    rows = table.rows.select_columns(columns) if isinstance(table.rows, Dataset) else table.rows
+    found = []
+    for row in rows:
+        values = [row.get(column) for column in columns]
+        texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
+        filled = [text for text in texts if text not in (None, "")] if len(columns) > 1 else texts
+        found.append(filled or [None])
+    return found
+
+
+def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] | None:
+    """What is wrong with the captions of a row: its kind, and the sentence."""
+    where = f"in the column {' or '.join(columns)}"
+    for text in captions:
+        if text is None:
+            return "no caption", f"it has no caption {where}; write one"
+        if not isinstance(text, str) or re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?\s*", text):
+            shown = repr(text)[:40]
+            return (
+                "a caption that is no text",
+                f"its caption {shown} {where} is no text; write a sentence, or name another",
+            )
+        if not text.strip():
+            return "an empty caption", f"its caption {where} is empty; write one"
+    return None
+
+
+def _picture_faults(table: Table, column: str, known: set[int], split: str) -> dict[int, tuple[str, str]]:
+    """What is wrong with the pictures of the rows that are not known to be at fault: row → kind and sentence."""
+    rows = table.rows
+    if isinstance(rows, Dataset):
+        rows = rows.select_columns(column).cast_column(column, Image(decode=False))
+    places = tqdm([i for i in range(len(rows)) if i not in known], f"Checking {split}", delay=3, leave=False)
+    found = {i: _picture_fault(rows[i].get(column), table.folder) for i in places}
+    return {i: ("a picture that cannot be read", why) for i, why in found.items() if why}
+
+
+def _picture_fault(stored: Any, folder: Path) -> str:
+    """Why a picture cannot be used, or an empty text."""
+    if isinstance(stored, dict):
+        stored, folder = stored.get("bytes") or stored.get("path"), Path()
+    if not stored:
+        return "it names no picture; name a file, or remove the row"
+    if isinstance(stored, str):
+        path = folder / stored
+        if "://" in stored:
+            return f"{stored[:80]} is an address; download the picture and give its path"
+        # By its letters, so that a link which somebody put into the folder may lead elsewhere.
+        if folder != Path() and not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
+            return f"{stored[:80]} leaves the folder of the pictures; move the picture into it"
+        stored = path
+    try:
+        check_image(stored)
+    except ImageError as error:
+        said = str(error).rstrip(".")
+        return f"its picture {said}".replace(f"{folder}/", "") if isinstance(stored, Path) else said
+    return ""
+
+
+def _dataset(table: Table, kept: list[int], picture: str, texts: list[str], captions: list[list]) -> Dataset:
+    """The rows that can be used, with the columns image and captions, on disk and not in memory."""
+    chosen = [captions[i] for i in kept]
+    if isinstance(table.rows, Dataset):
+        dataset = table.rows.select(kept)
+        if not isinstance(dataset.features[picture], Image):
+            dataset = dataset.cast_column(picture, Image())
+        if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
+            return dataset
+        rest = dataset.remove_columns([column for column in dataset.column_names if column in (*texts, "captions")])
+        return rest.add_column("captions", chosen, feature=List(Value("string")))
+    others = [column for column in table.columns if column not in (picture, "image", "captions", *texts)]
+    columns = {name: _one_kind([table.rows[i].get(name) for i in kept]) for name in others}
+    paths = [table.folder / table.rows[i][picture] for i in kept]
+    features = {"image": Image(), "captions": List(Value("string"))}
+    rows = [
+        {"image": str(path), "captions": group, **{name: values[i] for name, values in columns.items()}}
+        for i, (path, group) in enumerate(zip(paths, chosen, strict=True))
+    ]
+    features |= dict(Dataset.from_dict(columns).features)
+    if not rows:
+        return Dataset.from_dict({column: [] for column in features}, features=Features(features))
+    # The files' times go into what the copy on disk is known by: another picture of the same name is another picture.
+    times = [path.stat().st_mtime_ns for path in paths]
+    return Dataset.from_generator(_rows, features=Features(features), gen_kwargs={"rows": rows, "times": times})
+
+
+def _rows(rows: list[dict], times: list[int]) -> Iterator[dict]:
+    yield from rows
+
+
+def _one_kind(values: list[Any]) -> list[Any]:
+    """The values of a column as they are where they are of one kind, and as texts where they are not."""
+    try:
+        pyarrow.array(values)
+        return values
+    except (pyarrow.ArrowException, TypeError, OverflowError, UnicodeError):
+        return [value if isinstance(value, str) or value is None else json.dumps(value) for value in values]

@@ -1,0 +1,81 @@
+import weakref
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from helpers import errors
+from helpers.errors import CaptioningError, ImageError, MemoryShortage, enough_memory, is_memory_error, without_tokens
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CaptioningError)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_is_one_line(kind):
+    assert str(kind("one\n  two\tthree ")) == "one two three"
+
+
+def test_a_message_never_holds_a_token(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "a-token-of-another-form")
+    told = str(CaptioningError("hf_abcdefGHIJKL1234 and a-token-of-another-form were refused"))
+    assert told == "hf_… and hf_… were refused"
+    assert without_tokens("hf_hub and half_hf_x stay") == "hf_hub and half_hf_x stay"
+
+
+def test_a_notebook_shows_the_sentence_alone(capsys):
+    shell = InteractiveShell.instance()
+    try:
+        shell.run_cell("from helpers.pictures import load_image\nload_image('absent.png')")
+    finally:
+        InteractiveShell.clear_instance()
+    shown = "".join(capsys.readouterr())
+    assert "ImageError: absent.png is no file" in shown
+    assert "helpers/pictures.py" not in shown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_a_lack_of_memory_names_what_to_lower(error):
+    assert is_memory_error(error)
+    with pytest.raises(MemoryShortage) as caught, enough_memory("training", batch_size=33, num_beams=1):
+        raise error
+    assert str(caught.value) == "There is too little memory for training; lower batch_size from 33 to 16."
+
+
+def test_where_nothing_can_be_lowered_something_else_is_said():
+    with pytest.raises(MemoryShortage, match="smaller checkpoint"), enough_memory("training", batch_size=1):
+        raise MemoryError
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shapes"), enough_memory("training", batch_size=8):
+        raise RuntimeError("shapes do not fit")
+    assert not is_memory_error(ValueError("out of memory"))
+
+
+def test_what_the_failed_step_held_is_let_go():
+    class Large:
+        pass
+
+    held = []
+
+    def step():
+        large = Large()
+        held.append(weakref.ref(large))
+        raise MemoryError
+
+    with pytest.raises(MemoryShortage) as caught, enough_memory("training", batch_size=8):
+        step()
+    assert held[0]() is None
+    assert isinstance(caught.value, MemoryShortage)
+
+
+def test_every_error_is_a_value_error_too():
+    assert issubclass(ImageError, ValueError)
+    assert len(KINDS) == 7

@@ -1,0 +1,540 @@
+"""Each mistake that people make, made; the sentence that answers it stands in docs/when-something-goes-wrong.md."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import inference, pictures, records
+from helpers.data import load_captions
+from helpers.errors import CaptioningError, MemoryShortage
+from helpers.families import load_checkpoint
+from helpers.hub import share
+from helpers.inference import caption_images
+from helpers.notebook import serve_folder
+from helpers.pictures import load_image
+from helpers.records import save_captioner
+from helpers.settings import ROOT, Settings
+from helpers.training import CaptionTrainer, load_or_train
+from helpers.transforms import CaptionTransform, prepare_pictures
+
+PAGE = ROOT / "docs" / "when-something-goes-wrong.md"
+OPENING = """# When something goes wrong
+
+Each row is a mistake that is easy to make, and the sentence that you get. Some sentences stop what you were doing.
+Those marked *goes on* do not: they say what was left out, cut or done instead, and nothing else is lost.
+
+A test makes each of these mistakes and compares the sentence; `make mistakes` writes this page.
+"""
+
+
+class Mistake(NamedTuple):
+    section: str
+    title: str
+    make: Callable[[Room], Any]
+    goes_on: bool
+
+
+MISTAKES: list[Mistake] = []
+
+
+def mistake(section: str, title: str, *, goes_on: bool = False) -> Callable:
+    def keep(make: Callable[[Room], Any]) -> Callable:
+        MISTAKES.append(Mistake(section, title, make, goes_on))
+        return make
+
+    return keep
+
+
+class Room:
+    """A folder for one mistake, and what a mistake is made with."""
+
+    def __init__(self, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, log: Any, hub: Callable):
+        self.folder, self.settings, self.monkeypatch, self.log, self.hub = folder, settings, monkeypatch, log, hub
+        self.held: list[bytes] = []
+
+    def then(self) -> None:
+        """Here the mistake begins: what was logged so far does not count, and what lies in the folder must stay."""
+        self.log.clear()
+        self.held = list(contents(self.folder))
+
+    def file(self, name: str, content: bytes | str) -> str:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.read_bytes() in self.held:
+            self.held.remove(path.read_bytes())
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    def set(self, *rows: list[Any], header: str = "file_name,text", count: int = 24) -> str:
+        """A folder of pictures with a table; `rows` stand in place of its first rows."""
+        for i in range(count):
+            self.file(f"photos/{i:02}.png", png(i))
+        table = io.StringIO()
+        all_rows = [*rows, *([f"{i:02}.png", f"picture {i}"] for i in range(len(rows), count))]
+        csv.writer(table).writerows([header.split(","), *all_rows])
+        self.file("photos/metadata.csv", table.getvalue())
+        self.then()
+        return str(self.folder / "photos")
+
+
+def png(seed: int = 0, size: tuple[int, int] = (24, 20)) -> bytes:
+    content = io.BytesIO()
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(values).save(content, "PNG")
+    return content.getvalue()
+
+
+# Pictures
+
+
+@mistake("Pictures", "A picture's name is mistyped")
+def _(room):
+    room.file("creature.png", png())
+    load_image(room.folder / "craeture.png")
+
+
+@mistake("Pictures", "A folder is given where a picture is wanted")
+def _(room):
+    room.file("photos/a.png", png())
+    load_image(room.folder / "photos")
+
+
+@mistake("Pictures", "A file is empty")
+def _(room):
+    load_image(room.file("empty.png", b""))
+
+
+@mistake("Pictures", "A file is no picture, whatever its name says")
+def _(room):
+    load_image(room.file("notes.png", "These are notes."))
+
+
+@mistake("Pictures", "A telephone saved the picture as HEIC")
+def _(room):
+    load_image(room.file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(100)))
+
+
+@mistake("Pictures", "A web page was saved instead of its picture")
+def _(room):
+    load_image(room.file("picture.jpg", "<!DOCTYPE html><html><body>…</body></html>"))
+
+
+@mistake("Pictures", "A picture was cut off while it was copied")
+def _(room):
+    load_image(room.file("cut.png", png(0, (64, 64))[:5000]))
+
+
+@mistake("Pictures", "A picture has too many pixels")
+def _(room):
+    content = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(content, "PNG")
+    load_image(room.file("poster.png", content.getvalue()))
+
+
+@mistake("Pictures", "A file has too many bytes")
+def _(room):
+    load_image(room.file("scan.bmp", bytes(pictures.MAX_BYTES + 1)))
+
+
+@mistake("Pictures", "An array has its channels first")
+def _(room):
+    load_image(np.zeros((3, 96, 96), np.uint8))
+
+
+@mistake("Pictures", "An array holds normalized values")
+def _(room):
+    load_image(np.linspace(-2.5, 2.5, 48, dtype=np.float32).reshape(4, 4, 3))
+
+
+@mistake("Pictures", "An address is neither http nor https")
+def _(room):
+    load_image("ftp://example.org/creature.png")
+
+
+@mistake("Pictures", "An address lies on this machine")
+def _(room):
+    load_image("http://localhost/creature.png")
+
+
+@mistake("Pictures", "An address has no picture")
+def _(room):
+    with serve_folder(room.folder) as address:
+        try:
+            load_image(f"{address}/creature.png", allow_local=True)
+        except CaptioningError as error:
+            raise type(error)(str(error).replace(address, "http://127.0.0.1:8000")) from None
+
+
+@mistake("Pictures", "The centre crop cuts much off a wide picture", goes_on=True)
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    caption_images(model, processor, [png(0, (400, 100)), png(1, (100, 100))], max_new_tokens=2)
+
+
+# Data
+
+
+@mistake("Data", "A folder of pictures has no table of captions")
+def _(room):
+    room.file("photos/a.png", png())
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The table has another name than metadata.csv")
+def _(room):
+    folder = room.set()
+    (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
+    load_captions(folder)
+
+
+@mistake("Data", "The table has no column of captions")
+def _(room):
+    load_captions(room.set(header="file_name,label"))
+
+
+@mistake("Data", "The caption column asked for is not there")
+def _(room):
+    load_captions(room.set(), caption_columns="description")
+
+
+@mistake("Data", "The table has no column of pictures")
+def _(room):
+    load_captions(room.set(header="photo,text"))
+
+
+@mistake("Data", "The table has no rows")
+def _(room):
+    load_captions(room.set(count=0))
+
+
+@mistake("Data", "A split is empty")
+def _(room):
+    train, test = json.dumps({"file_name": "a.png", "text": "a picture"}), ""
+    room.file("photos/a.png", png())
+    room.file("photos/train.jsonl", train)
+    room.file("photos/test.jsonl", test)
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "Captions with commas are not in quotation marks")
+def _(room):
+    rows = "\n".join(f"{i:02}.png,a dog, a cat" for i in range(24))
+    room.set()
+    room.file("photos/metadata.csv", f"file_name,text\n{rows}\n")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "A quotation mark is never closed")
+def _(room):
+    room.set()
+    room.file("photos/metadata.csv", 'file_name,text\n00.png,"a dog\n01.png,a cat\n')
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The table was not saved in UTF-8")
+def _(room):
+    room.file("photos/metadata.csv", "file_name,text\n00.png,un garçon\n".encode("latin-1"))
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The caption column holds numbers")
+def _(room):
+    load_captions(room.set(*([f"{i:02}.png", i] for i in range(24))))
+
+
+@mistake("Data", "A caption is empty", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", " "]))
+
+
+@mistake("Data", "A caption is missing", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png"]))
+
+
+@mistake("Data", "A picture is missing or damaged", goes_on=True)
+def _(room):
+    folder = room.set()
+    room.file("photos/03.png", png(3)[:500])
+    load_captions(folder)
+
+
+@mistake("Data", "More than one row in twenty is at fault")
+def _(room):
+    load_captions(room.set(["00.png", ""], ["01.png", ""], ["lost.png", "a picture"]))
+
+
+@mistake("Data", "A path leads out of the folder")
+def _(room):
+    room.file("other/a.png", png())
+    load_captions(room.set(["../other/a.png", "a picture"]), max_left_out=0)
+
+
+@mistake("Data", "A caption has more tokens than the model has positions", goes_on=True)
+def _(room):
+    _, processor = load_checkpoint(room.settings.checkpoint)
+    CaptionTransform(processor).tokens(["a red creature", "a very long caption " * 20])
+
+
+@mistake("Data", "The centre crop cuts much off some pictures of the set", goes_on=True)
+def _(room):
+    rows = [[f"wide-{i}.png", f"picture {i}"] for i in range(4)]
+    for name, _ in rows:
+        room.file(f"photos/{name}", png(0, (300, 60)))
+    _, processor = load_checkpoint(room.settings.checkpoint)
+    prepare_pictures(load_captions(room.set(*rows))["train"], processor)
+
+
+# Names
+
+
+@mistake("Names and values", "A checkpoint's name is mistyped")
+def _(room):
+    load_checkpoint("models/git-tny")
+
+
+@mistake("Names and values", "A data set's name is mistyped")
+def _(room):
+    load_captions("data/pocket-creatrues")
+
+
+@mistake("Names and values", "A checkpoint of the Hub is asked for without a network")
+def _(room):
+    load_checkpoint("microsoft/git-base")
+
+
+@mistake("Names and values", "A checkpoint is of a family that the helpers do not know")
+def _(room):
+    room.file("other/config.json", '{"model_type": "bert"}')
+    load_checkpoint(str(room.folder / "other"))
+
+
+@mistake("Names and values", "A checkpoint's weights are damaged")
+def _(room):
+    for path in Path(room.settings.checkpoint).iterdir():
+        content = path.read_bytes()
+        room.file(f"model/{path.name}", content[: len(content) // 2] if path.suffix == ".safetensors" else content)
+    load_checkpoint(str(room.folder / "model"))
+
+
+@mistake("Names and values", "CAPTIONING_PROFILE names no profile")
+def _(room):
+    room.monkeypatch.setenv("CAPTIONING_PROFILE", "huge")
+    Settings.from_environment()
+
+
+@mistake("Names and values", "A value of Settings is out of its range")
+def _(room):
+    Settings.tiny().with_changes(batch_size=0)
+
+
+@mistake("Names and values", "A value of Settings is of another kind")
+def _(room):
+    Settings.tiny().with_changes(epochs="3")
+
+
+@mistake("Names and values", "A value of Settings is mistyped")
+def _(room):
+    Settings.tiny().with_changes(epoch=3)
+
+
+# Order
+
+
+@mistake("Saved captioners", "A notebook is opened before one was trained", goes_on=True)
+def _(room):
+    load_or_train(room.settings)
+
+
+@mistake("Saved captioners", "The saved captioner was trained with other values", goes_on=True)
+def _(room):
+    load_or_train(room.settings)
+    room.then()
+    load_or_train(room.settings.with_changes(seed=1))
+
+
+@mistake("Saved captioners", "The training was stopped early", goes_on=True)
+def _(room):
+    load_or_train(room.settings)
+    file = records.resolve(room.settings.output) / "training.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "interrupted": True, "steps": 1}))
+    room.then()
+    load_or_train(room.settings)
+
+
+@mistake("Saved captioners", "The saved captioner is damaged", goes_on=True)
+def _(room):
+    load_or_train(room.settings)
+    file = records.resolve(room.settings.output) / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    room.then()
+    load_or_train(room.settings)
+
+
+@mistake("Saved captioners", "What lies beside the captioner is damaged", goes_on=True)
+def _(room):
+    load_or_train(room.settings)
+    (records.resolve(room.settings.output) / "training.json").write_text('{"settings": {"epo')
+    room.then()
+    load_or_train(room.settings)
+
+
+@mistake("Saved captioners", "A file stands where the artifacts folder should be")
+def _(room):
+    room.monkeypatch.setenv("CAPTIONING_ARTIFACTS", room.file("artifacts-file", "oops"))
+    load_or_train(room.settings)
+
+
+@mistake("Saved captioners", "The output is a folder of other things")
+def _(room):
+    room.file("my-thesis/chapter-1.txt", "Once upon a time")
+    room.then()
+    load_or_train(room.settings.with_changes(output=str(room.folder / "my-thesis")))
+
+
+@mistake("Saved captioners", "The disk is full when the captioner is saved")
+def _(room):
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, load_captions(room.settings.dataset), room.settings)
+    save_captioner(trainer)
+    room.then()
+    trainer.train()
+    room.monkeypatch.setattr(processor, "save_pretrained", full)
+    save_captioner(trainer)
+
+
+# Memory
+
+
+TOO_LARGE = """
+import resource, sys
+from pathlib import Path
+from helpers.data import load_captions
+from helpers.families import load_checkpoint
+from helpers.settings import Settings
+from helpers.training import CaptionTrainer
+settings = Settings(dataset=sys.argv[1], checkpoint=sys.argv[2], batch_size=256, epochs=1, freeze_vision=False)
+model, processor = load_checkpoint(settings.checkpoint)
+dataset = load_captions(settings.dataset)
+dataset["train"] = dataset["train"].select(list(range(8)) * 32)
+trainer = CaptionTrainer(model, processor, dataset, settings)
+now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + 60_000_000, now + 60_000_000))
+try:
+    trainer.train()
+except ValueError as error:
+    print("SAID", error)
+"""
+
+
+@mistake("Memory", "There is too little memory for training")
+def _(room):
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("only Linux tells a process its address space")
+    command = [sys.executable, "-c", TOO_LARGE, "data/pocket-creatures", "models/git-tiny"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    said = [line for line in run.stdout.splitlines() if line.startswith("SAID ")]
+    assert said, run.stderr[-2000:]
+    raise MemoryShortage(said[0].removeprefix("SAID "))
+
+
+@mistake("Memory", "There is too little memory for captioning")
+def _(room):
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    room.monkeypatch.setattr(model, "generate", full)
+    inference.caption_images(model, processor, [png()], batch_size=64, num_beams=4)
+
+
+# The Hub
+
+
+@mistake("The Hub", "A captioner is shared without logging in")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    with room.hub(lambda request: (401, None, {"error": "Invalid username or password."})):
+        share(model, processor, "me/captioner")
+
+
+@mistake("The Hub", "A captioner is shared without a network")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    share(model, processor, "me/captioner")
+
+
+@pytest.fixture
+def room(tmp_path, settings, monkeypatch, log, answering_hub) -> Room:
+    return Room(tmp_path, settings, monkeypatch, log, answering_hub)
+
+
+def contents(folder: Path) -> Iterator[bytes]:
+    return (path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def told(room: Room, sentence: str) -> str:
+    """The sentence without what differs from one machine to the next."""
+    names = {str(room.folder): "…", room.settings.checkpoint: "models/mine", room.settings.dataset: "data/mine"}
+    for name, shown in {**names, str(ROOT): "…"}.items():
+        sentence = sentence.replace(name, shown)
+    return sentence.replace("|", "\\|")
+
+
+def row_of(made: Mistake, sentence: str) -> str:
+    return f"| {made.title} | {'*goes on* ' if made.goes_on else ''}{sentence} |"
+
+
+@pytest.mark.parametrize("made", MISTAKES, ids=lambda made: made.title)
+def test_a_mistake_is_answered_in_a_sentence_and_loses_nothing(made, room, log, request):
+    if made.goes_on:
+        made.make(room)
+        sentences = [record.getMessage() for record in log.records if record.name.startswith("helpers")]
+        assert sentences
+        sentence = sentences[0]
+    else:
+        with pytest.raises(CaptioningError) as caught:
+            made.make(room)
+        sentence = str(caught.value)
+    left = set(contents(room.folder))
+    assert all(content in left for content in room.held)
+    sentence = told(room, sentence)
+    assert "\n" not in sentence
+    assert sentence.endswith((".", "?"))
+    assert str(Path.home()) not in sentence
+    row = row_of(made, sentence)
+    written = request.config.stash.setdefault(ROWS, {})
+    written[made.title] = row
+    if not request.config.getoption("--write-mistakes"):
+        assert row in PAGE.read_text(encoding="utf-8").splitlines(), f"run `make mistakes`; the sentence is: {row}"
+
+
+ROWS = pytest.StashKey[dict[str, str]]()
+
+
+def test_the_page_has_each_mistake_once_and_no_other(request):
+    rows = request.config.stash.get(ROWS, {})
+    if request.config.getoption("--write-mistakes"):
+        lines = [OPENING]
+        for section in dict.fromkeys(made.section for made in MISTAKES):
+            lines += [f"## {section}\n", "| What happened | What you are told |", "| --- | --- |"]
+            lines += [rows[made.title] for made in MISTAKES if made.section == section]
+            lines.append("")
+        PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    shown = [line.split(" | ")[0] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    titles = [title.removeprefix("| ") for title in shown]
+    assert [title for title in titles if title not in ("What happened", "---")] == [made.title for made in MISTAKES]

@@ -1,0 +1,512 @@
+import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps, PngImagePlugin
+
+from helpers import pictures
+from helpers.errors import ImageError
+from helpers.pictures import check_image, load_image
+
+RED, BLUE, WHITE = (200, 30, 40), (30, 40, 200), (255, 255, 255)
+FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]
+# What a sentence may ask for; a refusal without any of these leaves a learner where they were.
+ASKS = ("give ", "save ", "Make ", "make ", "check ", "copy ", "take ", "are read", "try ", "say ")
+
+
+def refusal(source, *named, load=load_image):
+    """The sentence with which a source is refused: one line that names the thing and says what to do."""
+    with pytest.raises(ImageError) as caught:
+        load(source)
+    said = str(caught.value)
+    assert len(said.splitlines()) == 1
+    assert said.endswith(".")
+    assert len(said) < 400
+    assert any(word in said for word in ASKS), said
+    assert all(str(name) in said for name in named), said
+    return said
+
+
+def encoded(picture, kind="PNG", **options):
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return content.getvalue()
+
+
+def chunk(kind, data=b""):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def corners(picture):
+    return picture.getpixel((0, 0)), picture.getpixel((picture.width - 1, picture.height - 1))
+
+
+def near(color, other, most=12):
+    return np.abs(np.subtract(color, other)).max() <= most
+
+
+@pytest.fixture
+def two_colors():
+    """48 x 32 pixels: red on the left, blue on the right."""
+    picture = Image.new("RGB", (48, 32), RED)
+    picture.paste(BLUE, (24, 0, 48, 32))
+    return picture
+
+
+# Sources
+
+
+def test_a_picture_is_read_from_wherever_it_is(tmp_path, two_colors, monkeypatch):
+    content = encoded(two_colors)
+    (tmp_path / "two.png").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    [entry] = os.scandir(tmp_path)
+    for source in (
+        tmp_path / "two.png", str(tmp_path / "two.png"), Path("two.png"), entry,
+        content, bytearray(content), memoryview(content), np.asarray(two_colors), two_colors,
+    ):  # fmt: skip
+        picture = load_image(source)
+        assert (picture.mode, picture.size) == ("RGB", (48, 32))
+        assert corners(picture) == (RED, BLUE)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("suffix", [".txt", ".jpg", ""])
+def test_a_format_is_known_by_its_content(tmp_path, two_colors, kind, suffix):
+    (tmp_path / f"two{suffix}").write_bytes(encoded(two_colors, kind))
+    assert all(map(near, corners(load_image(tmp_path / f"two{suffix}")), (RED, BLUE)))
+
+
+def test_the_callers_picture_stays_as_it_is(two_colors):
+    for mode in ("RGB", "RGBA", "L", "P"):
+        given = two_colors.convert(mode)
+        given.info["note"] = "mine"
+        before = given.tobytes(), given.mode, dict(given.info)
+        made = load_image(given)
+        made.paste((1, 2, 3), (0, 0, 48, 32))
+        assert (given.tobytes(), given.mode, given.info) == before
+
+
+@pytest.mark.parametrize("source", [None, 3, "", [1, 2], {"path": "a.png"}, list(range(1_000_000))])
+def test_what_can_be_no_picture_is_named(source):
+    refusal(source, "no picture", repr(source)[:4])
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [("absent.png", "absent.png"), (".", "folder"), ("a\0b.png", "b.png"), ("no/such/a.png", "no folder"),
+     ("~nobody_of_that_name/a.png", "~nobody")],
+)  # fmt: skip
+def test_a_path_that_leads_nowhere_is_named(name, named):
+    refusal(name, named)
+    refusal(name, named, load=check_image)
+
+
+def test_a_path_too_long_is_named_in_part():
+    assert len(refusal("x" * 5000, "xxx")) < 200
+
+
+def test_the_nearest_name_is_suggested(tmp_path):
+    (tmp_path / "creature.png").write_bytes(b"")
+    refusal(tmp_path / "craeture.png", "craeture.png", "has creature.png")
+    refusal(tmp_path / "zzz", "nothing like it")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    refusal(tmp_path / "pipe.png", "pipe.png is a device or a pipe")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"")
+    (tmp_path / "mine.png").chmod(0)
+    refusal(tmp_path / "mine.png", "mine.png", "ermission")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "no bytes at all"),
+        (b"Once upon a time", "no picture"),
+        (b"\xef\xbb\xbf\n <!DOCTYPE HTML><title>x</title>", "web page"),
+        (b"<html>", "web page"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<?xml version='1.0'?><svg/>", "drawing"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\x89PNG\r\n\x1a\n", "no picture"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(tmp_path, content, what):
+    (tmp_path / "thing.png").write_bytes(content)
+    refusal(tmp_path / "thing.png", "thing.png", what)
+    refusal(content, what, load=check_image)
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(tmp_path, two_colors, monkeypatch):
+    (tmp_path / "two.bmp").write_bytes(encoded(two_colors, "BMP"))
+    monkeypatch.setattr(pictures, "MAX_BYTES", 50)
+    refusal(tmp_path / "two.bmp", "two.bmp", "4,662", "50")
+    refusal(bytes(51), "51", "50")
+    refusal(memoryview(np.zeros(13, np.float32)), "52")
+
+
+def test_what_has_too_many_pixels_is_refused(two_colors, monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 48 * 32 - 1)
+    for kind in FORMATS:
+        refusal(encoded(two_colors, kind), "48 x 32")
+    refusal(two_colors, "48 x 32")
+    refusal(np.asarray(two_colors), "1,535")
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 48 * 32)
+    assert load_image(two_colors).size == (48, 32)
+
+
+# Kinds of pictures
+
+
+@pytest.mark.parametrize(
+    "mode", ["L", "1", "P", "LA", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I;16", "I", "F"]
+)
+def test_every_kind_of_picture_becomes_rgb(mode):
+    gray = Image.linear_gradient("L").resize((16, 16))
+    if mode == "I;16":
+        source = Image.fromarray(np.asarray(gray).astype(np.uint16) * 256)
+    elif mode in ("LA", "1", "I", "F"):
+        source = gray.convert(mode)
+    elif mode in ("PA", "RGBa"):
+        source = gray.convert("RGBA").convert(mode)
+    else:
+        source = gray.convert("RGB").convert(mode)
+    picture = load_image(source)
+    assert (picture.mode, picture.size) == ("RGB", (16, 16))
+    values = np.asarray(picture, dtype=int)
+    assert values[0].max() < 40
+    assert values[-1].min() > 215
+
+
+def deep_tiff(values, order):
+    """A 16-bit grey TIFF, by hand: Pillow writes one byte order alone."""
+    height, width = values.shape
+    tags = [(256, width), (257, height), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, height),
+            (279, values.nbytes)]  # fmt: skip
+    content = values.astype(order + "u2").tobytes()
+    directory = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags)
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(content))
+    return start + content + struct.pack(order + "H", len(tags)) + directory + bytes(4)
+
+
+def test_16_bits_keep_their_shades():
+    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    for half in (values, values // 2, values // 300):  # a dark picture stays dark
+        sources = [encoded(Image.fromarray(half)), deep_tiff(half, "<"), deep_tiff(half, ">")]
+        if half.max() > 255:
+            sources += [half, half.astype(">u2")]
+        for source in sources:
+            read = np.asarray(load_image(source))[:, :, 0]
+            assert np.abs(read.astype(float) - half / 257).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [1, 255, 65535, 1_000_000])
+def test_32_bits_and_real_numbers_find_their_scale(scale):
+    values = np.linspace(0, scale, 64).reshape(8, 8)
+    for kind in (np.float32, np.int32) if scale > 1 else (np.float32,):
+        read = np.asarray(load_image(encoded(Image.fromarray(values.astype(kind)), "TIFF")))[:, :, 0]
+        assert np.abs(read - values * 255 / scale).max() <= 1
+
+
+def test_real_numbers_that_are_none_are_black():
+    values = np.array([[np.nan, 0, 1], [0.5, 1, 1]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_image(Image.fromarray(values)).getpixel((0, 0)) == (0, 0, 0)
+        load_image(Image.fromarray(np.array([[np.inf, -np.inf]], np.float32)))
+
+
+def test_transparent_parts_become_white():
+    picture = Image.new("RGBA", (8, 8), (*RED, 255))
+    picture.paste((0, 0, 0, 0), (4, 0, 8, 8))
+    opaque = Image.new("RGB", (8, 8), RED)
+    opaque.paste((1, 2, 3), (4, 0, 8, 8))
+    sources = [
+        *(encoded(picture, kind) for kind in ("PNG", "GIF", "TIFF")),
+        encoded(picture, "WEBP", lossless=True),
+        encoded(picture.convert("LA")),
+        encoded(picture.quantize()),
+        encoded(opaque, transparency=(1, 2, 3)),
+        encoded(opaque.convert("L"), transparency=opaque.convert("L").getpixel((7, 7))),
+        picture,
+    ]
+    for number, source in enumerate(sources):
+        read = load_image(source)
+        assert read.getpixel((7, 7)) == WHITE, number
+        assert read.getpixel((0, 0)) != WHITE, number
+
+
+@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3)])
+def test_a_transparent_color_of_16_bits_becomes_white(color, channels):
+    """By hand: Pillow writes no such files."""
+    values = np.full((4, 4, channels), 30_000, ">u2")
+    values[0, 0] = 500
+    header = struct.pack(">IIBBBBB", 4, 4, 16, color, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in values))
+    clear = chunk(b"tRNS", values[0, 0].tobytes())
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + clear + chunk(b"IDAT", data) + chunk(b"IEND")
+    read = load_image(content)
+    assert corners(read)[0] == WHITE
+    assert near(corners(read)[1], (117, 117, 117), 1)
+
+
+def test_half_transparent_parts_are_mixed_with_white():
+    assert load_image(Image.new("RGBA", (2, 2), (0, 0, 0, 128))).getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_a_jpeg_of_four_inks_is_read(two_colors):
+    read = load_image(encoded(two_colors.convert("CMYK"), "JPEG", quality=95))
+    assert all(near(found, color, 30) for found, color in zip(corners(read), (RED, BLUE), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame_is_read(two_colors, kind):
+    later = [ImageOps.mirror(two_colors), Image.new("RGB", (48, 32), "green")]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    content = encoded(two_colors, kind, save_all=True, append_images=later, **options)
+    assert Image.open(io.BytesIO(content)).n_frames == 3
+    assert all(map(near, corners(load_image(content)), (RED, BLUE)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (30_000, 1), (1, 30_000)])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_tiny_and_very_long_pictures_are_read(kind, size):
+    if kind == "WEBP":  # which has no more than 16,383 a side
+        size = tuple(min(side, 16_383) for side in size)
+    content = encoded(Image.new("RGB", size, RED), kind)
+    assert load_image(content).size == size
+    check_image(content)
+    assert load_image(np.zeros((size[1], size[0]), np.uint8)).size == size
+
+
+# EXIF
+
+TURNS = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # orientation → what undoes it, of Image.Transpose
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_picture_is_turned_upright(kind, orientation):
+    picture = Image.new("RGB", (48, 32), "white")
+    picture.paste(RED, (0, 0, 16, 16))
+    picture.paste(BLUE, (32, 16, 48, 32))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    right = picture if TURNS[orientation] is None else picture.transpose(TURNS[orientation])
+    read = load_image(encoded(picture, kind, exif=exif, quality=95))
+    assert read.size == right.size
+    assert near(np.asarray(read, int)[4::8, 4::8], np.asarray(right, int)[4::8, 4::8], 30)
+
+
+BROKEN = [
+    b"Exif\0\0",
+    b"Exif\0\0II*\0\xff\xff\xff\xff",
+    b"Exif\0\0nonsense",
+    b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(90),
+]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", BROKEN)
+def test_a_picture_with_broken_exif_is_shown_as_it_is_stored(two_colors, kind, exif):
+    read = load_image(encoded(two_colors, kind, exif=exif))
+    assert all(map(near, corners(read), (RED, BLUE)))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_oversized_exif_is_left_out_and_said(two_colors, kind, log):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "x" * 100_000
+    read = load_image(encoded(two_colors, kind, exif=exif))
+    assert read.size == (48, 32)
+    assert "shown as it is stored" in log.text
+    assert "65,536" in log.text
+
+
+def test_exif_in_a_png_text_that_is_broken_is_said(two_colors, log):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", "\nexif\n 4\nnothex\n")
+    assert corners(load_image(encoded(two_colors, pnginfo=info))) == (RED, BLUE)
+    assert "shown as it is stored" in log.text
+
+
+# Arrays
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.uint16, np.int64, np.float16, np.float32, np.float64, ">i4"])
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 4)])
+def test_arrays_are_read(dtype, shape):
+    highest = 1 if np.dtype(dtype).kind in "bf" else 255
+    values = np.zeros(shape, dtype)
+    values[:, 3:] = highest
+    values[..., 3:] = highest  # what is there of transparency is opaque
+    read = load_image(values)
+    assert read.size == (6, 4)
+    assert corners(read) == ((0, 0, 0), WHITE)
+
+
+@pytest.mark.parametrize(
+    ("array", "named"),
+    [
+        (np.zeros((3, 4, 6), np.uint8), "(3, 4, 6)"),
+        (np.zeros((4, 6, 3, 1), np.uint8), "(4, 6, 3, 1)"),
+        (np.zeros((4, 6, 2), np.uint8), "(4, 6, 2)"),
+        (np.zeros(6, np.uint8), "(6,)"),
+        (np.array(6), "()"),
+        (np.zeros((0, 6, 3), np.uint8), "(0, 6, 3)"),
+        (np.zeros((4, 0), np.uint8), "(4, 0)"),
+        (np.broadcast_to(np.uint8(1), (100_000, 100_000)), "36,000,000"),
+        (np.full((4, 6), 255.0), "255.0"),
+        (np.full((4, 6), np.nan), "nan"),
+        (np.full((4, 6), np.inf), "inf"),
+        (np.full((4, 6), -1), "-1"),
+        (np.full((4, 6), 256), "256"),
+        (np.zeros((4, 6), object), "object"),
+        (np.zeros((4, 6), complex), "complex128"),
+        (np.zeros((4, 6), "U3"), "U3"),
+        (np.zeros((4, 6), "datetime64[s]"), "datetime64"),
+        (np.zeros((4, 6), [("r", "u1")]), "'r'"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_named(array, named):
+    refusal(array, named)
+
+
+# PIL pictures
+
+
+def test_a_pil_picture_that_cannot_be_read_is_refused(tmp_path, two_colors):
+    cut = Image.open(io.BytesIO(encoded(Image.effect_noise((64, 64), 90))[:1000]))
+    refusal(cut, "The picture")
+    refusal(Image.new("RGB", (0, 5)), "no pixels")
+    two_colors.save(tmp_path / "two.gif")
+    closed = Image.open(tmp_path / "two.gif")
+    closed.close()
+    refusal(closed, "The picture")
+
+
+# Damage
+
+
+def rle_bmp(size=16, rows=16):
+    """A BMP of runs: Pillow reads them and writes none."""
+    palette = b"".join(bytes((i, 255 - i, i // 2, 0)) for i in range(256))
+    data = (
+        b"".join(bytes((size // 2, row % 256, size - size // 2, 255 - row % 256, 0, 0)) for row in range(rows))
+        + b"\0\1"
+    )
+    header = struct.pack("<IiiHHIIiiII", 40, size, rows, 1, 8, 1, len(data), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + 1024 + len(data), 0, 0, 54 + 1024) + header + palette + data
+
+
+def files():
+    """One file of each kind, 40 x 30 pixels with something in every part of them."""
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    noise[10:20] //= 8
+    picture, mirrored = Image.fromarray(noise), ImageOps.mirror(Image.fromarray(noise))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    exif.get_ifd(0x8769)[0x9003] = "2024:01:01 00:00:00"
+    return {
+        "png": encoded(picture, exif=exif),
+        "png palette": encoded(picture.quantize(64), transparency=3),
+        "png 16": encoded(Image.fromarray(noise[:, :, 0].astype(np.uint16) * 200)),
+        "apng": encoded(picture, save_all=True, append_images=[mirrored]),
+        "jpeg": encoded(picture, "JPEG", exif=exif),
+        "jpeg progressive": encoded(picture, "JPEG", progressive=True),
+        "jpeg cmyk": encoded(picture.convert("CMYK"), "JPEG"),
+        "webp": encoded(picture, "WEBP", exif=exif),
+        "webp lossless": encoded(picture.convert("RGBA"), "WEBP", lossless=True),
+        "webp animated": encoded(picture, "WEBP", save_all=True, append_images=[mirrored]),
+        "gif": encoded(picture, "GIF"),
+        "gif animated": encoded(picture, "GIF", save_all=True, append_images=[mirrored]),
+        "bmp": encoded(picture, "BMP"),
+        "bmp palette": encoded(picture.quantize(64), "BMP"),
+        "bmp runs": rle_bmp(),
+        "tiff": encoded(picture, "TIFF", exif=exif),
+        "tiff lzw": encoded(picture, "TIFF", compression="tiff_lzw"),
+        "tiff deflate": encoded(picture, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff packbits": encoded(picture, "TIFF", compression="packbits"),
+    }
+
+
+FILES = files()
+
+
+def outcome(content, load=load_image):
+    """What a reader makes of a file: the pixels, True, or None where it refuses it; nothing else may happen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            found = load(content)
+        except ImageError as error:
+            said = str(error)
+            assert len(said.splitlines()) == 1
+            return None
+    if load is check_image:
+        return True
+    assert found.mode == "RGB"
+    return found.size, found.tobytes()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_anywhere_gives_its_whole_picture_or_none(name):
+    content = FILES[name]
+    whole = outcome(content)
+    assert whole
+    ends = [len(content) * tenth // 10 for tenth in range(10)] + [len(content) - back for back in range(1, 13)]
+    for end in ends:
+        cut = outcome(content[:end])
+        assert cut in (None, whole), end
+        assert (cut is None) == (outcome(content[:end], check_image) is None), end
+    assert outcome(content[: len(content) // 2]) is None or "animated" in name or name == "apng"
+
+
+@st.composite
+def damaged(draw):
+    """A file with bytes changed, taken out, put in, doubled or cut off, or with another's end."""
+    content = bytearray(FILES[draw(st.sampled_from(sorted(FILES)))])
+    for _ in range(draw(st.integers(1, 4))):
+        # Headers are short and decide most, so half of the places lie in them.
+        place = draw(st.one_of(st.integers(0, 99), st.integers(0, len(content)))) % (len(content) + 1)
+        length = draw(st.integers(0, 40))
+        match draw(st.sampled_from(["flip", "set", "delete", "insert", "double", "cut", "splice"])):
+            case "flip" if place < len(content):
+                content[place] ^= 1 << draw(st.integers(0, 7))
+            case "set":
+                content[place : place + 4] = draw(
+                    st.sampled_from([b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff", b"\1"])
+                )
+            case "delete":
+                del content[place : place + length]
+            case "insert":
+                content[place:place] = draw(st.binary(max_size=20))
+            case "double":
+                content[place:place] = content[place : place + length]
+            case "cut":
+                del content[max(place, len(content) // 3) :]
+            case "splice":
+                other = FILES[draw(st.sampled_from(sorted(FILES)))]
+                content[place:] = other[draw(st.integers(0, len(other))) :]
+    return bytes(content)
+
+
+@settings(max_examples=300, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(damaged())
+def test_a_damaged_file_is_a_picture_or_refused_in_one_line(content):
+    assert (outcome(content) is None) == (outcome(content, check_image) is None)

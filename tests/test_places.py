@@ -1,0 +1,161 @@
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from helpers import places
+from helpers.data import load_captions
+from helpers.errors import CheckpointError, DataError
+from helpers.families import load_checkpoint
+from helpers.places import locate
+from helpers.settings import ROOT
+
+
+def refused(name, kind="model"):
+    with pytest.raises(CheckpointError if kind == "model" else DataError) as caught:
+        locate(name, kind)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_is_on_the_disk_is_found_there(tmp_path):
+    assert locate("models/git-tiny", "model") == str(ROOT / "models" / "git-tiny")
+    assert locate(str(tmp_path), "dataset") == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "near"),
+    [
+        ("models/git-tny", "model", "models/git-tiny"),
+        ("models/tiny", "model", "models/git-tiny"),
+        ("git-tiny", "model", "models/git-tiny"),
+        ("microsoft/git-bse", "model", "microsoft/git-base"),
+        ("micosoft/git-large", "model", "microsoft/git-large"),
+        ("data/pocket-creatres", "dataset", "data/pocket-creatures"),
+        ("pocket-creatures", "dataset", "data/pocket-creatures"),
+        ("data/Pocket_Creatures", "dataset", "data/pocket-creatures"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_nearest(name, kind, near):
+    assert f"did you mean {near}?" in refused(name, kind)
+
+
+def test_a_name_without_a_likeness_is_answered_with_what_is_shipped():
+    assert "models/git-tiny" in refused("zzz/qqq")
+    assert "data/pocket-creatures" in refused("zzz/qqq", "dataset")
+
+
+def test_a_right_name_without_a_network_is_not_called_mistyped():
+    told = refused("microsoft/git-base")
+    assert "did you mean" not in told
+    assert "network" in told
+
+
+def test_a_captioner_of_ones_own_is_suggested(artifacts):
+    (artifacts / "captioner-of-mine").mkdir(parents=True)
+    (artifacts / "captioner-of-mine" / "config.json").touch()
+    assert "did you mean artifacts/captioner-of-mine?" in refused("artifacts/captioner-of-min")
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b/c", "-x-", "..", "x" * 200])
+def test_what_can_be_no_name_is_said(name):
+    if name != "..":
+        refused(name)
+        refused(name, "dataset")
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_what_is_on_the_hub_is_found_there(answering_hub, kind):
+    with answering_hub(lambda request: (200, None, {"id": "me/mine", "sha": "0" * 40, "siblings": []})):
+        assert locate("me/mine", kind) == "me/mine"
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_what_the_hub_does_not_know_is_compared_with_what_its_owner_has(answering_hub, kind):
+    def answer(request):
+        if "author=" in request.path:
+            return 200, None, [{"id": "me/mine"}, {"id": "me/yours"}]
+        return 404, "RepoNotFound", {"error": "Repository not found"}
+
+    with answering_hub(answer):
+        told = refused("me/mime", kind)
+    assert "did you mean me/mine?" in told
+    assert "log in" in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((401, None, {"error": "Invalid credentials in Authorization header"}), "token"),
+        ((403, "GatedRepo", {"error": "gated"}), "agreement"),
+        ((500, None, {"error": "broken"}), "500"),
+    ],
+)
+def test_what_else_the_hub_says_is_one_sentence(answering_hub, answer, said):
+    with answering_hub(lambda request: answer):
+        assert said in refused("me/mine")
+        assert said in refused("me/mine", "dataset")
+
+
+def test_a_copy_downloaded_earlier_is_used_without_a_network(tmp_path, monkeypatch, log):
+    monkeypatch.setattr(places, "snapshot_download", lambda name, local_files_only: str(tmp_path))
+    assert locate("me/mine", "model") == str(tmp_path)
+    assert "me/mine" in log.text
+
+
+def test_a_hub_that_is_slow_is_not_waited_for(answering_hub, monkeypatch):
+    monkeypatch.setattr(places, "PATIENCE", 0.3)
+    began = time.perf_counter()
+    with answering_hub(lambda request: time.sleep(2) or (200, None, {})):
+        assert "network" in refused("me/mine")
+        assert time.perf_counter() - began < 1.5
+
+
+ASK = """
+import sys, threading, time
+from helpers.data import load_captions
+from helpers.families import load_checkpoint
+def ask(load, name):
+    began = time.perf_counter()
+    try:
+        load(name)
+    except ValueError as error:
+        print(f"{time.perf_counter() - began:.1f}|{error}", flush=True)
+threads = [threading.Thread(target=ask, args=a) for a in ((load_checkpoint, "me/git"), (load_captions, "me/pictures"))]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+@pytest.mark.slow
+def test_with_a_network_that_swallows_everything_a_name_fails_within_ten_seconds(tmp_path):
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        told = {
+            "HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "HF_HUB_OFFLINE": "0",
+            "HF_HOME": str(tmp_path),
+        }
+        run = subprocess.run(
+            [sys.executable, "-c", ASK],
+            cwd=ROOT,
+            env={**os.environ, **told},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    lines = [line.partition("|") for line in run.stdout.splitlines()]
+    assert len(lines) == 2, run.stderr
+    for seconds, _, sentence in lines:
+        assert float(seconds) < 10
+        assert "network" in sentence
+
+
+def test_loading_says_the_same(log):
+    with pytest.raises(CheckpointError, match=r"models/git-tiny\?"):
+        load_checkpoint("models/git-tny")
+    with pytest.raises(DataError, match="data/pocket-creatures"):
+        load_captions("data/pocket-creatrues")

@@ -1,0 +1,318 @@
+"""What stands in tables of captions, right and wrong; the fuzz runs mutate whole tables."""
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from helpers.data import data_report, load_captions
+from helpers.errors import DataError
+from helpers.tables import read_tables
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of 24 pictures, a text and a damaged picture."""
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(24):
+        values = np.random.default_rng(i).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(values).save(folder / f"{i:02}.png")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "cut.png").write_bytes((folder / "00.png").read_bytes()[:200])
+    return folder
+
+
+@pytest.fixture
+def table(photos):
+    """Writes a table beside the pictures, and takes it away again."""
+    written = []
+
+    def write(content, name="captions.csv"):
+        path = photos / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        written.append(path)
+        return str(path)
+
+    yield write
+    for path in written:
+        path.unlink(missing_ok=True)
+
+
+def rows(count=24, **changed):
+    """Rows of a sound table; `changed` gives some of them other captions, as r3="…"."""
+    return [{"file_name": f"{i:02}.png", "text": changed.get(f"r{i}", f"picture {i}")} for i in range(count)]
+
+
+def as_csv(rows, delimiter=","):
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def as_lines(rows):
+    return "\n".join(json.dumps(row) for row in rows)
+
+
+def captions(splits):
+    return sorted(text for split in splits.values() for group in split["captions"] for text in group)
+
+
+EVERY = sorted(f"picture {i}" for i in range(24))
+
+
+def refused(path, **options):
+    with pytest.raises(DataError) as caught:
+        load_captions(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_as_spreadsheets_write_them(table, delimiter, coding):
+    assert captions(load_captions(table(as_csv(rows(), delimiter).encode(coding)))) == EVERY
+
+
+@pytest.mark.parametrize("name", ["captions.jsonl", "captions.json"])
+def test_tables_in_json(table, name):
+    content = as_lines(rows()) if name.endswith("l") else json.dumps(rows())
+    assert captions(load_captions(table(content, name))) == EVERY
+
+
+def test_a_parquet_table_of_paths(table, photos):
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows()), photos / "captions.parquet")
+    assert captions(load_captions(str(photos / "captions.parquet"))) == EVERY
+    (photos / "captions.parquet").unlink()
+
+
+def test_what_was_saved_to_disk(tmp_path, dataset):
+    dataset.save_to_disk(tmp_path / "saved")
+    again = load_captions(str(tmp_path / "saved"))
+    assert {split: again[split]["captions"][:] for split in again} == {s: dataset[s]["captions"][:] for s in dataset}
+    dataset["train"].save_to_disk(tmp_path / "one")
+    assert sum(map(len, load_captions(str(tmp_path / "one")).values())) == 8
+
+
+def test_captions_with_commas_quotes_and_line_breaks_stay_whole(table):
+    said = {"r0": 'a dog, a "cat"', "r1": "two\nlines", "r2": " NA ", "r3": "null"}
+    found = captions(load_captions(table(as_csv(rows(**said)))))
+    assert set(said.values()) <= set(found)
+
+
+def test_other_columns_are_kept_and_mixed_ones_become_texts(table):
+    made = [{**row, "year": i, "extra": i if i % 2 else "x", "tags": ["a", i]} for i, row in enumerate(rows())]
+    dataset = load_captions(table(as_lines(made), "captions.jsonl"))["train"]
+    assert {type(value) for value in dataset["year"]} == {int}
+    assert {type(value) for value in dataset["extra"]} == {str}
+    assert set(dataset.column_names) == {"image", "captions", "year", "extra", "tags"}
+
+
+def test_a_column_that_only_some_rows_have_is_kept(table):
+    made = rows()
+    made[5]["note"] = "seen"
+    splits = load_captions(table(as_lines(made), "captions.jsonl"))
+    assert sorted(filter(None, (note for split in splits.values() for note in split["note"]))) == ["seen"]
+
+
+def test_of_several_caption_columns_those_left_empty_do_not_count(table):
+    made = [
+        {"file_name": f"{i:02}.png", "caption_0": f"picture {i}", "caption_1": "" if i % 2 else "again"}
+        for i in range(24)
+    ]
+    found = load_captions(table(as_csv(made)))
+    assert captions(found) == sorted(EVERY + ["again"] * 12)
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        ("", "caption"),
+        (" \t", "caption"),
+        (None, "caption"),
+        (7, "7"),
+        (7.5, "7.5"),
+        ("12", "12"),
+        (True, "True"),
+        ([], "caption"),
+        (["fine", ""], "caption"),
+        (["fine", None], "caption"),
+        (["fine", 3], "3"),
+        ({"a": 1}, "caption"),
+    ],
+)
+def test_a_bad_caption_is_left_out_and_told(table, log, bad, kind):
+    path = table(as_lines(rows(r5=bad)), "captions.jsonl")
+    assert len(captions(load_captions(path))) == 23
+    assert "1 of 24" in log.text
+    [listed] = [row for row in data_report(path) if row["row"] != "all"]
+    assert (listed["split"], listed["row"]) == ("train", "5")
+    assert kind in listed["reason"]
+    assert "text" in listed["reason"]
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("lost.png", "lost.png"),
+        ("notes.txt", "notes.txt"),
+        ("cut.png", "cut.png"),
+        (".", "folder"),
+        ("", "names no picture"),
+        (None, "names no picture"),
+        (5, "5"),
+        ("../secret.png", "leaves"),
+        ("/etc/hostname", "leaves"),
+        ("https://example.org/a.png", "address"),
+        ("a\0b.png", "a"),
+    ],
+)
+def test_a_bad_picture_is_left_out_and_told(table, log, place, why):
+    made = rows()
+    made[5]["file_name"] = place
+    path = table(as_lines(made), "captions.jsonl")
+    assert len(captions(load_captions(path))) == 23
+    assert "1 of 24" in log.text
+    [listed] = [row for row in data_report(path) if row["row"] != "all"]
+    assert why in listed["reason"]
+    assert "\n" not in listed["reason"]
+
+
+@pytest.mark.parametrize("line", ["{oops", "[1, 2]", "7", '"text"', "null", "[" * 5000])
+def test_a_line_that_is_no_row_is_left_out_and_told(table, log, line):
+    content = as_lines(rows()).replace(json.dumps(rows()[5]), line)
+    assert len(captions(load_captions(table(content, "captions.jsonl")))) == 23
+    assert "1 of 24" in log.text
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "why"),
+    [
+        ("", "captions.csv", "no rows"),
+        ("file_name,text\n", "captions.csv", "no rows"),
+        ("file_name,text,text\na,b,c\n", "captions.csv", "two columns"),
+        ('file_name,text\n00.png,"open\n', "captions.csv", "captions.csv"),
+        (b"\xff\xfe\x00", "captions.csv", "captions.csv"),
+        (b"file_name,text\n00.png,\xe9\n", "captions.csv", "UTF-8"),
+        ("{", "captions.json", "captions.json"),
+        ('{"a": 1}', "captions.json", "list"),
+        ("[" * 100_000, "captions.json", "captions.json"),
+        (b"PAR1 no parquet PAR1", "captions.parquet", "captions.parquet"),
+        ("", "captions.parquet", "captions.parquet"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named(table, content, name, why):
+    assert why in refused(table(content, name))
+
+
+def test_an_images_folder_that_is_not_there_is_named(table):
+    assert "nowhere" in refused(table(as_csv(rows())), images="nowhere")
+
+
+def test_paths_may_begin_with_the_name_of_a_split(tmp_path, photos):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+    made = [{"file_name": f"{'test' if i < 6 else 'train'}/{i}.png", "text": f"picture {i}"} for i in range(24)]
+    for i, row in enumerate(made):
+        (tmp_path / row["file_name"]).write_bytes((photos / f"{i:02}.png").read_bytes())
+    (tmp_path / "metadata.csv").write_text(as_csv(made))
+    splits = load_captions(str(tmp_path))
+    assert captions({"test": splits["test"]}) == sorted(f"picture {i}" for i in range(6))
+
+
+def test_two_tables_of_one_split_are_too_many(tmp_path):
+    for name in ("metadata.csv", "metadata.jsonl"):
+        (tmp_path / name).write_text("")
+    assert "metadata.jsonl" in refused(str(tmp_path))
+
+
+def test_another_picture_of_the_same_name_is_another_picture(tmp_path):
+    for i in range(4):
+        Image.new("RGB", (8, 8), (50 * i, 0, 0)).save(tmp_path / f"{i:02}.png")
+    path = tmp_path / "captions.csv"
+    path.write_text(as_csv(rows(4)))
+    first = load_captions(str(path))
+    Image.new("RGB", (9, 9)).save(tmp_path / "00.png")
+    again = load_captions(str(path))
+    assert {split._fingerprint for split in first.values()} != {split._fingerprint for split in again.values()}
+
+
+def test_the_rows_lie_on_disk_and_not_in_memory(table):
+    assert load_captions(table(as_csv(rows())))["train"].cache_files
+
+
+SOUND = {"captions.csv": as_csv(rows()), "captions.jsonl": as_lines(rows()), "captions.json": json.dumps(rows())}
+PIECES = ["", ",", '"', "\n", "{", "}", "[", "]", ":", "null", "NaN", "1e999", "\\", "\0", "\ufeff", "é", "../", "text"]
+BOUNDED = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def mutated(content, seed, changes):
+    """The text with some pieces of it deleted, doubled or replaced."""
+    chance = random.Random(seed)
+    for _ in range(changes):
+        a = chance.randrange(len(content) + 1)
+        b = min(len(content), a + chance.randrange(1, 40))
+        middle = chance.choice(["", content[a:b] * 2, chance.choice(PIECES), chr(chance.randrange(1, 0x3000))])
+        content = content[:a] + middle + content[b:]
+    return content
+
+
+def read_or_refused(path):
+    """The splits, or none where a sentence says why; any other error ends the test."""
+    try:
+        return load_captions(path, max_left_out=0.9)
+    except DataError as error:
+        return {} if "\n" not in str(error) else pytest.fail(str(error))
+
+
+@BOUNDED
+@given(
+    name=st.sampled_from(sorted(SOUND)),
+    seed=st.integers(0, 10**6),
+    changes=st.integers(1, 6),
+    raw=st.binary(max_size=3),
+)
+def test_a_mutated_table_is_read_or_refused_in_a_sentence(photos, table, name, seed, changes, raw):
+    content = mutated(SOUND[name], seed, changes).encode("utf-8", "surrogatepass")
+    place = seed % (len(content) + 1)
+    path = table(content[:place] + raw + content[place:], name)
+    for split in read_or_refused(path).values():
+        assert len(split)
+        assert all(isinstance(text, str) and text.strip() for group in split["captions"] for text in group)
+        assert split[0]["image"].size == (24, 20)
+
+
+def test_a_mutated_parquet_file_is_read_or_refused_in_a_sentence(table, dataset_folder):
+
+    content = (Path(dataset_folder) / "train.parquet").read_bytes()
+    chance = random.Random(0)
+    refusals = 0
+    for _ in range(25):
+        changed = bytearray(content)
+        for _ in range(chance.randrange(1, 4)):
+            place = chance.randrange(len(changed))
+            changed[place : place + chance.choice([0, 1, 50])] = chance.randbytes(chance.choice([0, 1, 20]))
+        refusals += not read_or_refused(table(bytes(changed), "captions.parquet"))
+    assert refusals > 0
+
+
+def test_reading_checks_nothing_yet(table):
+    [found] = read_tables(table(as_csv(rows(r5="")))).values()
+    assert len(found.rows) == 24
+    assert found.columns == ["file_name", "text"]
