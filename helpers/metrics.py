@@ -1,6 +1,7 @@
 """Captions and references → numbers.
 
-Every text is normalised first, in one place: lower case, punctuation to spaces, white space folded.
+Every metric sees the same words: `normalize` makes them, in this one place. A metric is a statistic a picture, computed
+once, and a score of their sums; the intervals draw pictures anew and score those sums again.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import random
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jiwer
 import numpy as np
 from rouge_score import rouge_scorer
 from rouge_score.tokenizers import Tokenizer
-from scipy.stats import bootstrap
+from sacrebleu.metrics import BLEU
 
+from helpers import cider
 from helpers.families import tokenizer_of
+from helpers.intervals import bootstrap_interval, value_of
 
 if TYPE_CHECKING:
     import evaluate
@@ -28,14 +30,19 @@ class _Words(Tokenizer):
     """rouge_score's own tokenizer drops every letter that is not Latin; ours takes the normalised words."""
 
     def tokenize(self, text: str) -> list[str]:
-        return normalize(text).split()
+        return text.split()
 
 
 _ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
+_BLEU = BLEU(tokenize="none", force=True)  # the texts are words already: nothing to split, nothing to warn of
 
 
 def normalize(text: str) -> str:
-    """Lower case, punctuation to spaces, white space folded; nothing else is changed."""
+    """Lower case, punctuation to spaces, white space folded; nothing else is changed.
+
+    White space separates words. Chinese without spaces is one word between two punctuation marks: put spaces between
+    its words or characters (" ".join(text)) first, in captions and references alike. Emoji and accents stay.
+    """
     lowered = text.casefold()
     kept = "".join(" " if unicodedata.category(char).startswith("P") else char for char in lowered)
     return " ".join(kept.split())
@@ -46,11 +53,8 @@ def align_words(reference: str, prediction: str) -> jiwer.WordOutput:
     return jiwer.process_words([normalize(reference)], [normalize(prediction)])
 
 
-@lru_cache(maxsize=100_000)
 def _errors(reference: str, prediction: str) -> int:
-    if not reference:  # jiwer refuses an empty reference; every predicted word is an insertion
-        return len(prediction.split())
-    out = jiwer.process_words(reference, prediction)
+    out = jiwer.process_words(reference, prediction)  # one pair a call: as fast as a batch, and keeps no alignments
     return out.substitutions + out.deletions + out.insertions
 
 
@@ -66,92 +70,100 @@ def word_errors(predictions: Sequence[str], references: Sequence[Sequence[str]])
     Returns:
         int, (pictures, 2): errors (substitutions + deletions + insertions), words of the reference taken.
     """
-    _check(predictions, references)
     rows = []
-    for prediction, group in zip(predictions, references, strict=True):
-        said = normalize(prediction)
-        counts = [(_errors(text, said), len(text.split())) for text in map(normalize, group)]
+    for said, group in _prepared(predictions, references):
+        counts = [(_errors(text, said), len(text.split())) for text in group]
         rows.append(min(counts, key=lambda pair: (pair[0] / max(pair[1], 1), -pair[1])))
-    return np.array(rows, dtype=int).reshape(-1, 2)
+    return np.array(rows, dtype=int)
 
 
 def rouge_l(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """The best ROUGE-L F1 among the references, a picture: (pictures,), 0 to 1 (Lin, 2004)."""
-    _check(predictions, references)
-    pairs = zip(predictions, references, strict=True)
+    pairs = _prepared(predictions, references)
     return np.array([max(_ROUGE.score(text, said)["rougeL"].fmeasure for text in group) for said, group in pairs])
+
+
+def bleu_counts(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+    """What BLEU adds up over pictures, counted by sacrebleu (Papineni et al., 2002).
+
+    Returns:
+        int, (pictures, 10): words said, words of the reference nearest in length, then for n = 1 to 4 the n-grams said
+        that a reference holds too, then for n = 1 to 4 all n-grams said.
+    """
+    rows = []
+    for said, group in _prepared(predictions, references):
+        found = _BLEU.corpus_score([said], [[text] for text in group])
+        rows.append([found.sys_len, found.ref_len, *found.counts, *found.totals])
+    return np.array(rows, dtype=int)
+
+
+def cider_d(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+    """CIDEr-D a picture: (pictures,), 0 to 10 (Vedantam et al., 2015); `helpers.cider` says how.
+
+    An n-gram counts for more the fewer pictures have it in a reference. So the scores depend on all pictures together,
+    and are 0 where there is only one.
+    """
+    said, groups = zip(*_prepared(predictions, references), strict=True)
+    return cider.per_picture(said, groups)
 
 
 def exact_matches(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """Whether the caption equals any of its references after normalisation: bool, (pictures,)."""
-    _check(predictions, references)
-    pairs = zip(predictions, references, strict=True)
-    return np.array([normalize(said) in {normalize(text) for text in group} for said, group in pairs], dtype=bool)
+    return np.array([said in group for said, group in _prepared(predictions, references)], dtype=bool)
+
+
+_PER_PICTURE = {
+    "wer": word_errors,
+    "rouge_l": rouge_l,
+    "bleu_4": bleu_counts,
+    "cider_d": cider_d,
+    "exact_match": exact_matches,
+}
 
 
 def caption_metrics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
     """Scores a set of captions.
 
+    A text without words (empty, or punctuation only) is scored like any other. As a prediction it misses all words of
+    its reference; as a reference every predicted word is an insertion. Against each other the two are an exact match
+    without word errors, and score 0 in the other metrics.
+
     Args:
         predictions: one caption a picture.
-        references: one or more captions a picture.
+        references: one or more captions a picture; their number may differ.
 
     Returns:
         wer: word errors over reference words, of the whole set; 0 is perfect and it can exceed 1.
         rouge_l: mean over pictures of the best F1 among the references, 0 to 1.
+        bleu_4: sacrebleu's corpus score over 100, 0 to 1; 0 where no caption has four words.
+        cider_d: mean over pictures, 0 to 10; 0 where there is one picture.
         exact_match: share of pictures whose caption equals a reference, 0 to 1.
 
     Raises:
         ValueError: the numbers of predictions and references differ, one is no text, or there are none.
     """
-    errors, words = word_errors(predictions, references).sum(axis=0)
-    return {
-        "wer": float(errors / max(words, 1)),
-        "rouge_l": float(rouge_l(predictions, references).mean()),
-        "exact_match": float(exact_matches(predictions, references).mean()),
-    }
+    return {name: value_of(of(predictions, references)) for name, of in _PER_PICTURE.items()}
 
 
-def score(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, dict[str, float]]:
-    """`caption_metrics` with a 95 % interval each: metric → {"value", "low", "high"}."""
-    per_picture = {
-        "wer": word_errors(predictions, references),
-        "rouge_l": rouge_l(predictions, references),
-        "exact_match": exact_matches(predictions, references),
-    }
-    found = {}
-    for name, value in caption_metrics(predictions, references).items():
-        low, high = bootstrap_interval(per_picture[name])
-        found[name] = {"value": value, "low": low, "high": high}
-    return found
-
-
-def bootstrap_interval(per_picture: np.ndarray, *, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """How far a score might have moved with other pictures of the same kind: percentile bootstrap (Efron, 1979).
+def score(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], *, minus: Sequence[str] | None = None
+) -> dict[str, dict[str, float]]:
+    """`caption_metrics` with a 95 % interval each: metric → {"value", "low", "high"}.
 
     Args:
-        per_picture: a value a picture, (pictures,), whose mean is the score; or (pictures, 2), a numerator and a
-            denominator a picture, whose ratio of sums is the score, as `word_errors` gives them.
-        confidence: share of resamples inside the interval.
-        seed: of the resampling.
-
-    Returns:
-        The lower and the upper end.
+        predictions: one caption a picture.
+        references: one or more captions a picture.
+        minus: another system's captions of the same pictures; the scores are then the first system's minus this one's.
+            Where an interval does not hold 0, the two differ by more than the choice of pictures explains.
     """
-    values = np.atleast_2d(np.asarray(per_picture, dtype=float).T)
-    if values.shape[1] == 1 or (values == values[:, :1]).all():
-        same = float(values[0].sum() / (values[1].sum() if len(values) == 2 else values.shape[1]))
-        return same, same
-
-    def ratio(*columns: np.ndarray, axis: int) -> np.ndarray:
-        below = columns[1].sum(axis=axis) if len(columns) == 2 else columns[0].shape[axis]
-        return columns[0].sum(axis=axis) / below
-
-    found = bootstrap(
-        tuple(values), ratio, paired=True, vectorized=True, n_resamples=2000, batch=200,
-        confidence_level=confidence, method="percentile", rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    found = {}
+    for name, of in _PER_PICTURE.items():
+        first = of(predictions, references)
+        second = None if minus is None else of(minus, references)
+        low, high = bootstrap_interval(first, minus=second)
+        value = value_of(first) - (0.0 if second is None else value_of(second))
+        found[name] = {"value": value, "low": low, "high": high}
+    return found
 
 
 def decode(processor: Any, token_ids: np.ndarray) -> list[str]:
@@ -197,22 +209,29 @@ def load_wer() -> evaluate.Metric:
             )
 
         def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
-            return {"wer": caption_metrics(predictions, references)["wer"]}
+            return {"wer": value_of(word_errors(predictions, references))}
 
     return WordErrorRate()
 
 
-def _check(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+def _prepared(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
+    """A picture's prediction and references, checked and normalised."""
+    for name, texts in (("predictions", predictions), ("references", references)):
+        if texts is None or isinstance(texts, str):
+            raise ValueError(f"The {name} are {texts!r}; give a list with an entry for each picture.")
     if len(predictions) != len(references):
         raise ValueError(f"There are {len(predictions)} predictions and {len(references)} references; give one each.")
     if not len(predictions):
         raise ValueError("There are no predictions to score; give at least one.")
+    found = []
     for i, (said, group) in enumerate(zip(predictions, references, strict=True)):
-        if isinstance(group, str) or not len(group):
+        if isinstance(group, str) or not hasattr(group, "__len__") or not len(group):
             raise ValueError(f"The references of picture {i} are {group!r}; give a list of one or more texts.")
         for text in (said, *group):
             if not isinstance(text, str):
                 raise ValueError(f"Picture {i} has the caption {text!r}; give a text.")
+        found.append((normalize(said), [normalize(text) for text in group]))
+    return found
 
 
 def most_central(groups: Sequence[Sequence[str]], *, most: int = 200, seed: int = 0) -> str:
