@@ -1,12 +1,20 @@
+import random
+from itertools import zip_longest
+
 import jiwer
 import numpy as np
 import pytest
+import sacrebleu
+from rouge_score import rouge_scorer
 from transformers import EvalPrediction
 
+from helpers import cider
 from helpers.metrics import (
     align_words,
+    bleu_counts,
     bootstrap_interval,
     caption_metrics,
+    cider_d,
     decode,
     exact_matches,
     load_wer,
@@ -19,6 +27,26 @@ from helpers.metrics import (
 )
 
 KOREAN = "빨간 고양이가 웃는다"
+ARABIC = "قطة حمراء تبتسم في الحديقة"
+CHINESE = "一只红色的猫坐在垫子上"
+SAID = ["a red cat with two wings", "a blue dog", "two birds", "a fish that smiles"] * 10
+REFERENCES = [
+    ["a red cat with two wings"],
+    ["a green dog", "the blue dog"],
+    ["three birds"],
+    ["a cow and a fish that smiles"],
+] * 10
+
+
+def corpus(seed, pictures=30):
+    """Random captions of few words, one to four references a picture, some of them empty."""
+    drawn = random.Random(seed)
+
+    def caption():
+        return " ".join(drawn.choices("abcdef", k=drawn.choice([0, 1, 4, 6, 8, 9])))
+
+    predictions = [caption() for _ in range(pictures)]
+    return predictions, [[caption() for _ in range(drawn.randint(1, 4))] for _ in range(pictures)]
 
 
 @pytest.mark.parametrize(
@@ -80,13 +108,114 @@ def test_normalize_keeps_letters_of_every_language():
     assert normalize(f" {KOREAN}!  ÉTÉ, 3½ ") == f"{KOREAN} été 3½"
 
 
-def test_korean_is_perfect_against_itself():
-    assert caption_metrics([KOREAN], [[KOREAN]]) == {"wer": 0, "rouge_l": 1, "exact_match": 1}
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't!", ["don", "t"]),
+        ("¿Qué? «Un gato»", ["qué", "un", "gato"]),
+        (f"{ARABIC}، قطة؟", [*ARABIC.split(), "قطة"]),
+        (CHINESE, [CHINESE]),
+        ("一只猫，坐着。", ["一只猫", "坐着"]),
+        (" ".join(CHINESE), list(CHINESE)),
+        ("a\u3000cat\xa0\tsits\n", ["a", "cat", "sits"]),
+        ("a 🐱 👩‍🚀❤️!", ["a", "🐱", "👩‍🚀❤️"]),
+        ("5 + 3 = $8", ["5", "+", "3", "=", "$8"]),
+        (" ?! … — ", []),
+        ("", []),
+    ],
+)
+def test_white_space_and_punctuation_separate_words(text, words):
+    assert normalize(text).split() == words
+    assert normalize(normalize(text)) == normalize(text)
 
 
-def test_scores_are_means_over_pictures():
-    scores = caption_metrics(["a b", "x y"], [["a b"], ["c d"]])
-    assert scores == {"wer": 0.5, "rouge_l": 0.5, "exact_match": 0.5}
+@pytest.mark.parametrize("text", [ARABIC, " ".join(CHINESE), f"{KOREAN} 🐱", "🐱 🐶 🐭 🐹"])
+def test_every_script_is_perfect_against_itself(text):
+    found = caption_metrics([text, "a red dog sits down"], [[text.upper()], ["A red dog: sits down."]])
+    assert found == pytest.approx({"wer": 0, "rouge_l": 1, "bleu_4": 1, "cider_d": 10, "exact_match": 1})
+
+
+def test_chinese_without_spaces_is_one_word():
+    assert word_errors([CHINESE], [[CHINESE[:-1]]]).tolist() == [[1, 1]]
+    assert word_errors([" ".join(CHINESE)], [[" ".join(CHINESE[:-1])]]).tolist() == [[1, len(CHINESE) - 1]]
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "?!", "。"])
+@pytest.mark.parametrize(
+    ("prediction", "reference", "wer", "exact"),
+    [(None, "a red cat sits", 1, 0), ("a red cat sits", None, 4, 0), (None, None, 0, 1)],
+)
+def test_texts_without_words_are_scored(nothing, prediction, reference, wer, exact):
+    said, text = (nothing if each is None else each for each in (prediction, reference))
+    found = caption_metrics([said], [[text]])
+    assert found == {"wer": wer, "rouge_l": 0, "bleu_4": 0, "cider_d": 0, "exact_match": exact}
+
+
+def test_one_picture_is_scored_by_all_metrics_but_cider_d():
+    found = score(["a red cat sits"], [["a red cat sits", "a cat"]])
+    values = {"wer": 0, "rouge_l": 1, "bleu_4": 1, "cider_d": 0, "exact_match": 1}
+    for name, value in values.items():
+        assert found[name] == pytest.approx({"value": value, "low": value, "high": value})
+
+
+def test_scores_are_those_of_the_whole_set():
+    found = caption_metrics(["a b c d", "x y z"], [["a b c d"], ["k l m"]])
+    assert {name: found[name] for name in ("wer", "rouge_l", "exact_match")} == {
+        "wer": 3 / 7,
+        "rouge_l": 0.5,
+        "exact_match": 0.5,
+    }
+    assert found["cider_d"] == pytest.approx(5)
+    # 4 of 7 words, 3 of 5 pairs, 2 of 3 triples and 1 of 1 fours, none longer or shorter than the references
+    assert found["bleu_4"] == pytest.approx((4 / 7 * 3 / 5 * 2 / 3 * 1) ** 0.25)
+
+
+def test_bleu_counts_by_hand():
+    counts = bleu_counts(["a a cat sits", ""], [["a cat sits down here", "a cat"], ["a dog"]])
+    assert counts.tolist() == [[4, 5, 3, 2, 1, 0, 4, 3, 2, 1], [0, 2, 0, 0, 0, 0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bleu_is_sacrebleus(seed):
+    predictions, references = corpus(seed, pictures=4 * seed + 1)
+    streams = list(zip_longest(*references))  # one list a reference; None where a picture has no more
+    expected = sacrebleu.corpus_bleu(predictions, streams, tokenize="none", force=True).score / 100
+    assert caption_metrics(predictions, references)["bleu_4"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_bleu_smooths_like_sacrebleu_where_no_four_words_match():
+    predictions, references = ["a red cat here", "one dog and a bird"], [["a red dog here"], ["the dog and a cow"]]
+    expected = sacrebleu.corpus_bleu(predictions, [["a red dog here", "the dog and a cow"]], tokenize="none").score
+    assert expected > 0
+    assert caption_metrics(predictions, references)["bleu_4"] == pytest.approx(expected / 100)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_word_errors_are_jiwers(seed):
+    predictions, references = corpus(seed)
+    nearest = []
+    for said, group in zip(predictions, references, strict=True):
+        # the fewest errors per word; then the longer
+        rates = [(jiwer.wer(text, said), -len(text.split()), text) for text in group]
+        nearest.append(min(rates)[2])
+    expected = jiwer.wer(nearest, predictions)
+    assert caption_metrics(predictions, references)["wer"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rouge_l_is_rouge_scores(seed):
+    predictions, references = corpus(seed)
+    scorer = rouge_scorer.RougeScorer(["rougeL"])  # its own words: the captions are Latin letters
+    pairs = zip(predictions, references, strict=True)
+    expected = [scorer.score_multi(group, said)["rougeL"].fmeasure for said, group in pairs]
+    assert rouge_l(predictions, references) == pytest.approx(expected, abs=1e-12)
+    assert caption_metrics(predictions, references)["rouge_l"] == pytest.approx(np.mean(expected))
+
+
+def test_cider_d_is_that_of_the_normalised_words():
+    loud = cider_d(["A red cat!", "Two  dogs."], [["a red, cat", "A cat"], ["TWO dogs"]])
+    assert loud == pytest.approx(cider.per_picture(["a red cat", "two dogs"], [["a red cat", "a cat"], ["two dogs"]]))
+    assert loud.min() > 0
 
 
 @pytest.mark.parametrize(
@@ -98,9 +227,13 @@ def test_scores_are_means_over_pictures():
         (["a"], [["a", None]], r"0.*None"),
         (["a"], ["a"], r"0.*'a'"),
         (["a"], [[]], r"0"),
+        (["a"], [None], r"0.*None"),
+        (None, [["a"]], r"predictions.*None"),
+        (["a"], None, r"references.*None"),
+        ("a", [["a"]], r"predictions.*'a'"),
     ],
 )
-@pytest.mark.parametrize("score", [caption_metrics, word_errors, rouge_l, exact_matches])
+@pytest.mark.parametrize("score", [caption_metrics, word_errors, rouge_l, bleu_counts, cider_d, exact_matches])
 def test_unusable_captions_raise_and_are_named(score, predictions, references, told):
     with pytest.raises(ValueError, match=told):
         score(predictions, references)
@@ -111,60 +244,33 @@ def test_alignment_counts_each_kind_of_error():
     assert (found.hits, found.substitutions, found.deletions, found.insertions) == (3, 2, 0, 0)
 
 
-def test_interval_is_as_wide_as_theory_says():
-    values = np.random.default_rng(0).normal(2, 1, 400)
-    low, high = bootstrap_interval(values)
-    half = 1.96 * values.std() / np.sqrt(len(values))
-    assert low < values.mean() < high
-    assert (values.mean() - low, high - values.mean()) == pytest.approx((half, half), rel=0.15)
-
-
-def test_interval_narrows_with_more_pictures_and_widens_with_confidence():
-    values = np.random.default_rng(1).random(1600)
-
-    def width(values, **options):
-        low, high = bootstrap_interval(values, **options)
-        return high - low
-
-    assert width(values) < 0.7 * width(values[:400])
-    assert width(values[:400], confidence=0.5) < 0.7 * width(values[:400])
-
-
-def test_interval_depends_on_the_seed_alone():
-    values = np.random.default_rng(2).random(50)
-    assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
-    assert bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
-
-
-@pytest.mark.parametrize(
-    ("values", "score"),
-    [([0.25] * 30, 0.25), ([True] * 5, 1), ([0.5], 0.5), ([[1, 4]] * 30, 0.25), ([[3, 4]], 0.75)],
-)
-def test_interval_of_values_that_do_not_vary_is_the_score(values, score):
-    assert bootstrap_interval(np.array(values)) == (score, score)
-
-
-def test_interval_of_a_ratio_surrounds_the_ratio_of_sums():
-    errors = np.tile([[0, 20], [3, 3], [1, 12]], (40, 1))
-    low, high = bootstrap_interval(errors)
-    assert low < 4 / 35 < high
-    assert high < (0 + 1 + 1 / 12) / 3
-
-
-def test_interval_takes_yes_and_no():
-    low, high = bootstrap_interval(np.array([True, False] * 50))
-    assert 0.3 < low < 0.5 < high < 0.7
-
-
 def test_a_score_is_each_metric_with_its_interval():
-    predictions = ["a red cat", "a blue dog", "two birds", "a fish"] * 10
-    references = [["a red cat"], ["a green dog", "the blue dog"], ["three birds"], ["a cow and a fish"]] * 10
-    found = score(predictions, references)
-    assert {name: entry["value"] for name, entry in found.items()} == caption_metrics(predictions, references)
+    found = score(SAID, REFERENCES)
+    assert {name: entry["value"] for name, entry in found.items()} == caption_metrics(SAID, REFERENCES)
     for entry in found.values():
         assert entry["low"] < entry["value"] < entry["high"]
-    intervals = bootstrap_interval(word_errors(predictions, references))
-    assert (found["wer"]["low"], found["wer"]["high"]) == intervals
+    for name, statistics in {"wer": word_errors, "bleu_4": bleu_counts, "cider_d": cider_d}.items():
+        interval = bootstrap_interval(statistics(SAID, REFERENCES))
+        assert (found[name]["low"], found[name]["high"]) == interval
+
+
+def test_a_difference_is_one_score_minus_the_other():
+    worse = ["a cat"] * len(SAID)
+    found, ours, theirs = score(SAID, REFERENCES, minus=worse), score(SAID, REFERENCES), score(worse, REFERENCES)
+    for name, entry in found.items():
+        assert entry["value"] == ours[name]["value"] - theirs[name]["value"]
+        assert entry["low"] < entry["value"] < entry["high"]
+    assert found["wer"]["high"] < 0 < found["rouge_l"]["low"]
+
+
+def test_a_system_does_not_differ_from_itself():
+    for entry in score(SAID, REFERENCES, minus=list(SAID)).values():
+        assert entry == {"value": 0, "low": 0, "high": 0}
+
+
+def test_a_difference_needs_as_many_captions():
+    with pytest.raises(ValueError, match=r"39.*40"):
+        score(SAID, REFERENCES, minus=SAID[1:])
 
 
 def test_the_most_central_caption_is_nearest_to_all_others():
