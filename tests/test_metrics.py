@@ -175,6 +175,10 @@ def test_bleu_counts_by_hand():
     assert counts.tolist() == [[4, 5, 3, 2, 1, 0, 4, 3, 2, 1], [0, 2, 0, 0, 0, 0, 0, 0, 0, 0]]
 
 
+def test_bleu_takes_the_words_as_they_are():
+    assert bleu_counts(["costs $8 or a+b"], [["costs $8"]]).tolist() == [[4, 2, 2, 1, 0, 0, 4, 3, 2, 1]]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_bleu_is_sacrebleus(seed):
     predictions, references = corpus(seed, pictures=4 * seed + 1)
