@@ -1,4 +1,6 @@
-import inspect
+import importlib
+import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from PIL import Image
 
 from helpers import plotting
 from helpers.plotting import DescribedFigure, marked_differences, plot_captioned_images, plot_gallery
+from helpers.settings import ROOT
 
+FIGURES = re.compile(r"from helpers\.plotting import ([\w, ]+)")
 PICTURES = [Image.new("RGB", (8, 6), color) for color in ("red", "green", "blue")]
 CAPTIONS = ["a red cat", "a green dog, with wings", "a blue bird"]
 HISTORY = [
@@ -48,9 +52,20 @@ def test_a_figure_draws_itself_and_says_what_it_shows(name):
     assert metadata == {"image/png": {"alt": figure.alt}}
 
 
-def test_every_figure_of_the_module_is_tried():
-    functions = {name for name, _ in inspect.getmembers(plotting, inspect.isfunction)}
-    assert {name for name in functions if name.startswith("plot_")} <= set(DRAWN)
+def test_every_figure_is_tried_and_found_in_one_place():
+    modules = [
+        importlib.import_module(f"helpers.plotting.{found.name}") for found in pkgutil.iter_modules(plotting.__path__)
+    ]
+    drawn = {name for module in modules for name in vars(module) if name.startswith("plot_")}
+    assert drawn == set(DRAWN)
+    assert drawn <= set(plotting.__all__)
+
+
+def test_notebooks_find_their_figures_here():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb")]
+    asked = {name for source in sources for line in FIGURES.findall(source) for name in line.replace(",", " ").split()}
+    assert "plot_captioned_images" in asked
+    assert asked <= set(plotting.__all__)
 
 
 def test_notebooks_find_the_alt_text():

@@ -1,0 +1,42 @@
+"""Every figure of the series. Each is returned, never shown, and carries its own description as alt text.
+
+This is the one place to import figures from; the modules below it are divided by what is drawn.
+"""
+
+from helpers.plotting.charts import (
+    plot_attention_rule,
+    plot_attribute_counts,
+    plot_caption_words,
+    plot_loss,
+    plot_padding,
+    plot_token_lengths,
+    plot_training_history,
+)
+from helpers.plotting.figure import DescribedFigure
+from helpers.plotting.pictures import (
+    marked_differences,
+    plot_captioned_images,
+    plot_gallery,
+    plot_patches,
+    plot_picture_pairs,
+)
+from helpers.plotting.results import plot_attribute_accuracy, plot_scores, plot_word_probabilities
+
+__all__ = [
+    "DescribedFigure",
+    "marked_differences",
+    "plot_attention_rule",
+    "plot_attribute_accuracy",
+    "plot_attribute_counts",
+    "plot_caption_words",
+    "plot_captioned_images",
+    "plot_gallery",
+    "plot_loss",
+    "plot_padding",
+    "plot_patches",
+    "plot_picture_pairs",
+    "plot_scores",
+    "plot_token_lengths",
+    "plot_training_history",
+    "plot_word_probabilities",
+]

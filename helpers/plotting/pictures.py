@@ -1,0 +1,104 @@
+"""Pictures with what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+
+from helpers.plotting.figure import DescribedFigure, picture_grid, styled
+
+
+@styled
+def plot_captioned_images(
+    images: Sequence[Any], captions: Sequence[str], *, columns: int = 4, title: str = ""
+) -> DescribedFigure:
+    """A grid of pictures, each with its caption wrapped above it.
+
+    Args:
+        images: PIL pictures or arrays.
+        captions: a text for each picture; a line break starts a new line.
+        columns: pictures in a row.
+        title: a line above the grid.
+    """
+    if len(images) != len(captions):
+        raise ValueError(f"There are {len(images)} pictures and {len(captions)} captions; give one each.")
+    columns = max(1, min(columns, len(images)))
+    width = min(10 / columns, 4.2)  # inches
+    texts = ["\n".join(fill(line, int(11.6 * width)) for line in caption.split("\n")) for caption in captions]
+    lines = max(text.count("\n") + 1 for text in texts)
+    figure, axes = picture_grid(len(images), columns, width, width - 0.1 + 0.17 * lines)
+    for ax, image, text in zip(axes, images, texts, strict=False):
+        ax.imshow(np.asarray(image))
+        ax.set_title(text, fontsize=9, loc="left", color="#222222")
+    if title:
+        figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    listed = " ".join(f"({i}) {caption.replace(chr(10), '; ')}." for i, caption in enumerate(captions, 1))
+    figure.alt = f"{title + ': ' if title else ''}{len(images)} pictures with their captions. {listed}"
+    return figure
+
+
+@styled
+def plot_picture_pairs(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str], *, title: str = "") -> DescribedFigure:
+    """Pictures side by side in pairs, each pair with a label."""
+    figure, axes = picture_grid(2 * len(pairs), 2 * len(pairs), 5 / len(pairs), 5 / len(pairs) + 0.5)
+    for i, (pair, label) in enumerate(zip(pairs, labels, strict=True)):
+        for ax, image in zip(axes[2 * i : 2 * i + 2], pair, strict=True):
+            ax.imshow(np.asarray(image))
+        axes[2 * i].set_title(label, fontsize=9, loc="left")
+    if title:
+        figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    figure.alt = f"{title}: {len(pairs)} pairs of pictures, side by side. " + "; ".join(labels) + "."
+    return figure
+
+
+@styled
+def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[str]) -> DescribedFigure:
+    """A picture as it is stored, as the model sees it, and cut into patches.
+
+    Args:
+        before: the stored picture.
+        seen: what the model sees, turned back to uint8, (height, width, 3).
+        patch: the side of a patch in pixels.
+        titles: a line for each of the three.
+    """
+    figure, axes = picture_grid(3, 3, 10 / 3, 3.6)
+    height, width = seen.shape[:2]
+    for ax, image, title in zip(axes, (before, seen, seen), titles, strict=True):
+        ax.imshow(np.asarray(image), interpolation="nearest")
+        ax.set_title(title, fontsize=10)
+    for x in range(0, width + 1, patch):
+        axes[2].axvline(x - 0.5, color="#333333", linewidth=0.8)
+    for y in range(0, height + 1, patch):
+        axes[2].axhline(y - 0.5, color="#333333", linewidth=0.8)
+    size = np.asarray(before).shape
+    figure.alt = (
+        f"Three views of one picture: {size[1]} by {size[0]} pixels as stored; {width} by {height} as the model sees "
+        f"it; the same cut by thin lines into {height // patch} rows of {width // patch} patches."
+    )
+    return figure
+
+
+def marked_differences(reference: str, prediction: str) -> tuple[str, str]:
+    """The two captions with [brackets] around the words that differ."""
+    left, right = reference.split(), prediction.split()
+    for tag, a, b, c, d in reversed(SequenceMatcher(a=left, b=right, autojunk=False).get_opcodes()):
+        if tag != "equal":
+            left[a:b] = [f"[{' '.join(left[a:b])}]"] if b > a else []
+            right[c:d] = [f"[{' '.join(right[c:d])}]"] if d > c else []
+    return " ".join(left), " ".join(right)
+
+
+@styled
+def plot_gallery(
+    images: Sequence[Any], references: Sequence[str], predictions: Sequence[str], *, title: str
+) -> DescribedFigure:
+    """Pictures with what was said and what should have been; words that differ stand in brackets."""
+    texts = []
+    for reference, prediction in zip(references, predictions, strict=True):
+        right, said = marked_differences(reference, prediction)
+        texts.append(f"said: {said}\ntrue: {right}")
+    return plot_captioned_images(images, texts, columns=3, title=title)
