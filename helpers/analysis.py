@@ -1,13 +1,17 @@
-"""Which attributes a caption names, and which of them go wrong."""
+"""Which attributes, which words and which pictures go wrong. Only the attributes belong to Pocket Creatures."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset
+
+from helpers.metrics import align_words, normalize, word_errors
 
 ATTRIBUTES: dict[str, list[str]] = {
     "color": ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "gray"],
@@ -82,18 +86,208 @@ def attribute_accuracy(predictions: Sequence[str], truth: Mapping[str, Sequence[
     return {name: float(right.mean()) for name, right in attributes_right(predictions, truth).items()}
 
 
-def attribute_mistakes(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> list[dict[str, object]]:
-    """Every way in which an attribute was got wrong, most frequent first.
+class Confusion(NamedTuple):
+    """How often each value of an attribute was said for each true one.
+
+    Attributes:
+        true: the values of the rows.
+        said: the values of the columns: those of the rows first, in the same order.
+        counts: pictures, int, (true, said); what is right stands on the diagonal.
+    """
+
+    true: list[str]
+    said: list[str]
+    counts: np.ndarray
+
+
+def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, Confusion]:
+    """What was said for what, per attribute.
+
+    Rows and columns stand in the order of `ATTRIBUTES`. A value that is not listed there gets its own row and column
+    if it is true of a picture ("black"), and its own column alone if it was only said ("none" for the mouth).
+
+    Args:
+        predictions: one caption a picture.
+        truth: name → a value a picture, as `attribute_columns` gives it.
 
     Returns:
-        Rows with the keys attribute, true, said and pictures.
+        name → `Confusion`.
     """
-    said = [attributes_of(caption) for caption in predictions]
-    wrong = Counter(
-        (name, value, found[name])
-        for name, values in truth.items()
-        for found, value in zip(said, values, strict=True)
-        if found[name] != value
+    found = [attributes_of(caption) for caption in predictions]
+    confusions = {}
+    for name, values in truth.items():
+        pairs = Counter(zip(values, (each[name] for each in found), strict=True))
+        true = list(dict.fromkeys([*ATTRIBUTES[name], *sorted(set(values))]))
+        said = list(dict.fromkeys([*true, *sorted(each[name] for each in found)]))
+        counts = np.array([[pairs[value, answer] for answer in said] for value in true])
+        confusions[name] = Confusion(true, said, counts)
+    return confusions
+
+
+def attribute_mistakes(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> list[dict[str, object]]:
+    """The pairs that were confused, over all attributes, most frequent first; on a tie in the order of `ATTRIBUTES`.
+
+    Returns:
+        Rows with the keys attribute, true, said, pictures (how often that was said for it) and of (how many pictures
+        have the true value).
+    """
+    rows = [
+        {"attribute": name, "true": true, "said": said, "pictures": int(count), "of": int(line.sum())}
+        for name, confusion in attribute_confusions(predictions, truth).items()
+        for true, line in zip(confusion.true, confusion.counts, strict=True)
+        for said, count in zip(confusion.said, line, strict=True)
+        if count and said != true
+    ]
+    return sorted(rows, key=lambda row: -row["pictures"])
+
+
+def nearest_references(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
+    """The reference that the word error rate compares each caption with: (pictures,); see `word_errors`."""
+    chosen = word_errors(predictions, references).tolist()
+    return [
+        next(text for text in group if word_errors([said], [[text]]).tolist()[0] == counts)
+        for said, group, counts in zip(predictions, references, chosen, strict=True)
+    ]
+
+
+def worst_captions(
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    most: int = 6,
+    confidences: Sequence[float] | None = None,
+) -> list[dict[str, object]]:
+    """The captions with the most errors per word of their nearest reference, worst first.
+
+    Args:
+        predictions: one caption a picture.
+        references: one or more captions a picture.
+        most: how many.
+        confidences: of each caption, 0 to 1. Captions that are equally wrong stand in this order, least sure first;
+            without them, in the order of the pictures.
+
+    Returns:
+        Rows with the keys picture (its number in the split), caption, reference (the nearest one) and errors (words).
+    """
+    counts = word_errors(predictions, references)
+    nearest = nearest_references(predictions, references)
+    sure = [0.0] * len(predictions) if confidences is None else confidences
+    rates = counts[:, 0] / np.maximum(counts[:, 1], 1)
+    order = sorted(range(len(predictions)), key=lambda i: (-rates[i], sure[i]))[:most]
+    return [
+        {"picture": i, "caption": predictions[i], "reference": nearest[i], "errors": int(counts[i, 0])} for i in order
+    ]
+
+
+def _differing(reference: str, prediction: str) -> tuple[list[int], list[int]]:
+    """The places of the words that differ, by jiwer's alignment: in the reference, in the prediction."""
+    chunks = [chunk for chunk in align_words(reference, prediction).alignments[0] if chunk.type != "equal"]
+    missed = [place for chunk in chunks for place in range(chunk.ref_start_idx, chunk.ref_end_idx)]
+    return missed, [place for chunk in chunks for place in range(chunk.hyp_start_idx, chunk.hyp_end_idx)]
+
+
+def _marked(text: str, places: Sequence[int]) -> str:
+    tokens, start = [], 0
+    for token in text.split():
+        end = start + len(normalize(token).split())  # a token may hold no word ("–") or several ("yellow-green")
+        tokens.append((token, any(start <= place < end for place in places)))
+        start = end
+    parts = [(" ".join(token for token, _ in run), wrong) for wrong, run in groupby(tokens, key=lambda pair: pair[1])]
+    return " ".join(f"[{part}]" if wrong else part for part, wrong in parts)
+
+
+def marked_differences(reference: str, prediction: str) -> tuple[str, str]:
+    """The two captions with [brackets] around the words that differ, as the word error rate counts them."""
+    missed, invented = _differing(reference, prediction)
+    return _marked(reference, missed), _marked(prediction, invented)
+
+
+def word_mistakes(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[dict[str, object]]:
+    """Which words go wrong, for any data set: each caption is aligned with its nearest reference.
+
+    A word that is often missed and as often invented is said, but elsewhere in the caption.
+
+    Args:
+        predictions: one caption a picture.
+        references: one or more captions a picture.
+
+    Returns:
+        Rows with the keys word, missed (times that it stands in a reference and not in the caption at that place),
+        invented (the reverse) and expected (times that it stands in a reference); most mistakes first.
+    """
+    missed, invented, expected = Counter(), Counter(), Counter()
+    for reference, prediction in zip(nearest_references(predictions, references), predictions, strict=True):
+        words, said = normalize(reference).split(), normalize(prediction).split()
+        left, right = _differing(reference, prediction)
+        expected.update(words)
+        missed.update(words[place] for place in left)
+        invented.update(said[place] for place in right)
+    rows = [
+        {"word": word, "missed": missed[word], "invented": invented[word], "expected": expected[word]}
+        for word in sorted(missed | invented)
+    ]
+    return sorted(rows, key=lambda row: -(row["missed"] + row["invented"]))
+
+
+def caption_lengths(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+    """How long captions are against their references.
+
+    Not against the nearest reference alone: that one is chosen for being like the caption, in length too.
+
+    Args:
+        predictions: one caption a picture.
+        references: one or more captions a picture.
+
+    Returns:
+        Words, float, (pictures, 2): of the caption, and the mean of its references.
+    """
+    _check(predictions, references)
+    rows = zip(predictions, references, strict=True)
+    return np.array([[_words(said), np.mean([_words(text) for text in group])] for said, group in rows])
+
+
+def _check(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    if len(predictions) != len(references) or not len(predictions):
+        raise ValueError(f"There are {len(predictions)} captions and {len(references)} pictures; give one for each.")
+
+
+def _words(text: str) -> int:
+    return len(normalize(text).split())
+
+
+def distinct_share(captions: Sequence[str]) -> float:
+    """How many different captions there are, after normalisation, over all captions: 0 to 1."""
+    return len({normalize(caption) for caption in captions}) / len(captions)
+
+
+def collapse_warning(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+    """One sentence when a captioner says nearly the same of every picture; empty where all is well.
+
+    References may repeat too, in a set of few kinds of pictures, and a good captioner then repeats as they do. So
+    both thresholds are taken against the references:
+
+    - the most frequent caption is said of more pictures than halfway between the share of pictures that the most
+      frequent reference belongs to, and all of them: above 50.5 % where 100 pictures have 300 different references,
+      above 75 % where half of the pictures share a reference;
+    - or there are fewer than a tenth as many different captions as different first references: three captions in
+      turn for 100 different pictures.
+
+    Args:
+        predictions: one caption a picture.
+        references: one or more captions a picture.
+
+    Returns:
+        The sentence, or "".
+    """
+    _check(predictions, references)
+    pictures, said = len(predictions), Counter(map(normalize, predictions))
+    groups = [list(map(normalize, group)) for group in references]
+    top, count = said.most_common(1)[0]
+    shared = Counter(text for group in groups for text in set(group)).most_common(1)[0][1]
+    usual = len({group[0] for group in groups})
+    if 2 * count <= pictures + shared and 10 * len(said) >= usual:
+        return ""
+    return (
+        f"The captioner says nearly the same of every picture (distinct captions: {len(said)} for {pictures} pictures; "
+        f"said of {count} of them: {top!r}): train it for longer, or with a lower learning rate."
     )
-    keys = ("attribute", "true", "said")
-    return [{**dict(zip(keys, mistake, strict=True)), "pictures": count} for mistake, count in wrong.most_common()]

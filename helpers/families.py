@@ -107,6 +107,21 @@ def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
     return model.git.image_encoder
 
 
+def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
+    """What the vision encoder sees, one vector a picture: the mean of the tokens that the text part reads.
+
+    Args:
+        model: a captioner.
+        pixel_values: (pictures, 3, height, width).
+
+    Returns:
+        float32 on the CPU, (pictures, width).
+    """
+    with torch.inference_mode():
+        tokens = vision_encoder_of(model)(pixel_values.to(model.device)).last_hidden_state
+    return tokens.float().mean(dim=1).cpu()
+
+
 def picture_tokens(model: PreTrainedModel) -> int:
     """How many positions the picture takes before the caption: its patches and one class token."""
     vision = model.config.vision_config

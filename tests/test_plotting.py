@@ -8,7 +8,7 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from helpers import plotting
-from helpers.plotting import DescribedFigure, marked_differences, plot_captioned_images, plot_gallery
+from helpers.plotting import DescribedFigure, plot_captioned_images, plot_gallery
 from helpers.settings import ROOT
 
 FIGURES = re.compile(r"from helpers\.plotting import ([\w, ]+)")
@@ -121,20 +121,3 @@ def test_a_history_is_drawn_as_it_is():
 def test_lengths_that_differ_raise(draw):
     with pytest.raises(ValueError, match=r"\w"):
         draw()
-
-
-@pytest.mark.parametrize(
-    ("reference", "prediction", "marked"),
-    [
-        ("a b c", "a b c", ("a b c", "a b c")),
-        ("a b c", "a x c", ("a [b] c", "a [x] c")),
-        ("a b c d", "a x y d", ("a [b c] d", "a [x y] d")),
-        ("a c", "a b c", ("a c", "a [b] c")),
-        ("a b c", "a c", ("a [b] c", "a c")),
-        ("a b", "", ("[a b]", "")),
-        ("", "", ("", "")),
-        ("a b c d e", "x b c y z", ("[a] b c [d e]", "[x] b c [y z]")),
-    ],
-)
-def test_differences_are_marked_by_hand(reference, prediction, marked):
-    assert marked_differences(reference, prediction) == marked

@@ -14,7 +14,6 @@ from helpers.plotting.charts import (
 )
 from helpers.plotting.figure import DescribedFigure
 from helpers.plotting.pictures import (
-    marked_differences,
     plot_captioned_images,
     plot_gallery,
     plot_patches,
@@ -24,7 +23,6 @@ from helpers.plotting.results import plot_attribute_accuracy, plot_scores, plot_
 
 __all__ = [
     "DescribedFigure",
-    "marked_differences",
     "plot_attention_rule",
     "plot_attribute_accuracy",
     "plot_attribute_counts",

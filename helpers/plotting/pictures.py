@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 
+from helpers.analysis import marked_differences
 from helpers.plotting.figure import DescribedFigure, picture_grid, styled
 
 
@@ -80,16 +80,6 @@ def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[
         f"it; the same cut by thin lines into {height // patch} rows of {width // patch} patches."
     )
     return figure
-
-
-def marked_differences(reference: str, prediction: str) -> tuple[str, str]:
-    """The two captions with [brackets] around the words that differ."""
-    left, right = reference.split(), prediction.split()
-    for tag, a, b, c, d in reversed(SequenceMatcher(a=left, b=right, autojunk=False).get_opcodes()):
-        if tag != "equal":
-            left[a:b] = [f"[{' '.join(left[a:b])}]"] if b > a else []
-            right[c:d] = [f"[{' '.join(right[c:d])}]"] if d > c else []
-    return " ".join(left), " ".join(right)
 
 
 @styled

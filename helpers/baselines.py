@@ -1,0 +1,112 @@
+"""Captioners that need no training: a captioner that looks, and has learnt something, must beat them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch.nn.functional import normalize as unit_length
+from transformers import PreTrainedModel
+
+from helpers.families import picture_features
+from helpers.metrics import most_central, normalize
+from helpers.transforms import normalized_pixels, prepare_pictures
+
+Picture = TypeVar("Picture")
+
+
+def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> str:
+    """The caption that most pictures have: the answer of a captioner that never looks.
+
+    Captions are counted after normalisation, once a picture. Of several that are as frequent, the most central is
+    taken; so where all captions differ, it is the most central one of all.
+
+    Args:
+        groups: the captions of each picture.
+        seed: of the draw that `most_central` compares.
+
+    Returns:
+        The caption, as it is first spelt.
+    """
+    spelt: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for group in groups:
+        mine = {normalize(caption): caption for caption in reversed(group)}
+        counts.update(mine.keys())
+        for text, caption in mine.items():
+            spelt.setdefault(text, caption)
+    if not counts:
+        raise ValueError("There are no captions to choose from; give the captions of one or more pictures.")
+    most = max(counts.values())
+    tied = [text for text, count in counts.items() if count == most]
+    return spelt[tied[0] if len(tied) == 1 else most_central([tied], seed=seed)]
+
+
+def nearest_captions(
+    model: PreTrainedModel, processor: Any, train: Dataset, test: Dataset, *, batch_size: int = 64
+) -> list[str]:
+    """The caption of the training picture that looks most alike to the model (Devlin et al., 2015).
+
+    Alike is the cosine of the pictures' features (`picture_features`); of equal ones the earlier picture is taken, and
+    of a picture's captions the first.
+
+    Args:
+        model: whose vision encoder looks.
+        processor: its processor.
+        train: a split with the columns image and captions, from which captions are taken.
+        test: a split with the same columns; its captions are not read.
+        batch_size: pictures at a time.
+
+    Returns:
+        A caption for each picture of `test`.
+
+    Raises:
+        ValueError: a split holds no pictures.
+    """
+    for name, split in (("train", train), ("test", test)):
+        if not len(split):
+            raise ValueError(f"The {name} split holds no pictures; give at least one.")
+    known, asked = (unit_length(_features(model, processor, split, batch_size), dim=1) for split in (train, test))
+    nearest = [int(place) for part in asked.split(batch_size) for place in (part @ known.T).argmax(dim=1)]
+    captions = train["captions"]
+    return [captions[place][0] for place in nearest]
+
+
+def _features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size: int) -> torch.Tensor:
+    """Of every picture of a split: (pictures, width)."""
+    prepared = prepare_pictures(split, processor)
+    parts = []
+    for start in range(0, len(prepared), batch_size):
+        rows = prepared[start : start + batch_size]
+        pixels = [
+            np.frombuffer(data, dtype=np.uint8).reshape(shape)
+            for data, shape in zip(rows["pixels"], rows["shape"], strict=True)
+        ]
+        parts.append(picture_features(model, normalized_pixels(np.stack(pixels), processor)))
+    return torch.cat(parts)
+
+
+def wrong_pictures(images: Sequence[Picture], seed: int = 0) -> list[Picture]:
+    """The same pictures in another order, none in its own place: does a captioner look at all?
+
+    Args:
+        images: two or more pictures.
+        seed: of the order.
+
+    Returns:
+        As many pictures, each of them once.
+
+    Raises:
+        ValueError: there are fewer than two pictures.
+    """
+    if len(images) < 2:
+        raise ValueError(f"There are {len(images)} pictures; a wrong one for each takes at least two.")
+    order = random.Random(seed).sample(range(len(images)), len(images))
+    # Each picture goes to the place of the next one in a random round, so that none can keep its own.
+    giver = dict(zip(order, order[1:] + order[:1], strict=True))
+    return [images[giver[place]] for place in range(len(images))]
