@@ -193,7 +193,8 @@ def _marked(text: str, places: Sequence[int]) -> str:
         tokens.append((token, any(start <= place < end for place in places)))
         start = end
     parts = [(" ".join(token for token, _ in run), wrong) for wrong, run in groupby(tokens, key=lambda pair: pair[1])]
-    return " ".join(f"[{part}]" if wrong else part for part, wrong in parts)
+    bracketed = [re.sub(r"^(.*?)([.,;:!?]*)$", r"[\1]\2", part) if wrong else part for part, wrong in parts]
+    return " ".join(bracketed)
 
 
 def marked_differences(reference: str, prediction: str) -> tuple[str, str]:

@@ -186,6 +186,7 @@ def test_the_worst_captions_stand_first():
         ("", "", ("", "")),
         ("a b c d e", "x b c y z", ("[a] b c [d e]", "[x] b c [y z]")),
         ("A red cat, a dog.", "a red cat – a dog", ("A red cat, a dog.", "a red cat – a dog")),
+        ("a red, old cat.", "a blue, old 😀!", ("a [red], old [cat].", "a [blue], old [😀]!")),
         ("a yellow-green cat", "a yellow cat", ("a [yellow-green] cat", "a yellow cat")),
         ("빨간 고양이", "파란 고양이", ("[빨간] 고양이", "[파란] 고양이")),
     ],

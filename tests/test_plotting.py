@@ -1,14 +1,18 @@
 import importlib
 import pkgutil
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from helpers import plotting
+from helpers.analysis import attribute_confusions
 from helpers.plotting import DescribedFigure, plot_captioned_images, plot_gallery
+from helpers.plotting.figure import BLUE
 from helpers.settings import ROOT
 
 FIGURES = re.compile(r"from helpers\.plotting import ([\w, ]+)")
@@ -21,6 +25,13 @@ HISTORY = [
     {"step": 20, "eval_loss": 1.0, "eval_wer": 0.25},
 ]
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6}
+CONFUSIONS = attribute_confusions(
+    ["a red cat that smiles", "a red cat", "a blue cat that frowns"],
+    {"color": ["red", "green", "blue"], "mouth": ["smile", "frown", "frown"]},
+)
+MISTAKES = [{"attribute": "color", "true": "red", "said": "pink", "pictures": 3, "of": 9}] * 12
+WORDS = [{"word": "cat", "missed": 7, "invented": 0, "expected": 8}, {"word": "dog", "missed": 0, "invented": 5}]
+LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
 # Each function of the module with its arguments and what its alt text has to tell.
 DRAWN = {
     "plot_captioned_images": ((PICTURES, CAPTIONS), {"columns": 2, "title": "Three"}, ["Three", *CAPTIONS]),
@@ -35,6 +46,14 @@ DRAWN = {
     "plot_loss": (([3.0, 1.0, 0.5],), {"title": "By heart", "floor": 0.1}, ["By heart", "3.00", "0.50"]),
     "plot_scores": (({"base": {"wer": SCORE}, "trained": {"wer": SCORE}},), {}, ["wer", "base 0.500", "trained"]),
     "plot_attribute_accuracy": (({"base": {"color": 0.25}, "trained": {"color": 1.0}},), {}, ["0.25", "1.00", "color"]),
+    "plot_confusions": (
+        (CONFUSIONS,),
+        {"title": "Trained"},
+        ["Trained", "color: 2 of 3 right (green called red 1)", "mouth: 2 of 3 right (frown called none 1)"],
+    ),
+    "plot_mistakes": ((MISTAKES,), {"most": 2}, ["The 2 most", "color: red → pink 3 of 9"]),
+    "plot_word_mistakes": ((WORDS,), {}, ["cat missed 7 invented 0", "dog missed 0 invented 5"]),
+    "plot_lengths": ((LENGTHS,), {}, ["3 to 8 words, 5.0", "5.2", "-2.5 to +2.0"]),
     "plot_gallery": ((PICTURES, CAPTIONS, CAPTIONS[::-1]), {"title": "Said"}, ["Said", "[red cat]", "[blue bird]"]),
     "plot_word_probabilities": (([("a", 0.9), ("cat", 0.3)],), {"title": "a cat"}, ["a cat", "0.30"]),
 }
@@ -121,3 +140,83 @@ def test_a_history_is_drawn_as_it_is():
 def test_lengths_that_differ_raise(draw):
     with pytest.raises(ValueError, match=r"\w"):
         draw()
+
+
+def test_confusions_stand_in_their_cells():
+    color, mouth = plotting.plot_confusions(CONFUSIONS).axes[:2]
+    assert [label.get_text() for label in mouth.get_xticklabels()] == ["smile", "frown", "open", "none"]
+    assert [label.get_text() for label in mouth.get_yticklabels()] == ["smile", "frown", "open"]
+    assert {(text.get_position(), text.get_text()) for text in color.texts} == {
+        ((0, 0), "1"),
+        ((0, 3), "1"),
+        ((4, 4), "1"),
+    }
+    pixels = color.images[0].get_array()
+    assert np.array_equal(pixels[1, 1], [1, 1, 1])
+    right, wrong = pixels[0, 0], pixels[3, 0]
+    assert right[2] > right[0]  # blue
+    assert wrong[0] > wrong[2]  # orange
+
+
+def test_one_mistake_among_many_pictures_is_seen():
+    confusion = attribute_confusions(["a red cat"] * 999 + ["a blue cat"], {"color": ["red"] * 1000})
+    pixels = plotting.plot_confusions(confusion).axes[0].images[0].get_array()
+    assert pixels[0, 4].min() < 0.8
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9])
+def test_confusions_of_any_number_of_attributes(count):
+    figure = plotting.plot_confusions({f"{i}": CONFUSIONS["mouth"] for i in range(count)})
+    assert sum(bool(ax.images) for ax in figure.axes) == count
+    assert figure.png()
+
+
+@pytest.mark.parametrize("draw", [plotting.plot_mistakes, plotting.plot_word_mistakes])
+def test_no_mistakes_are_a_figure_too(draw):
+    figure = draw([])
+    assert figure.png()
+    assert "one" in figure.alt
+
+
+def test_fewer_mistakes_than_asked_for_are_all():
+    assert "Every pair" in plotting.plot_mistakes(MISTAKES[:2]).alt
+    assert len(plotting.plot_mistakes(MISTAKES, most=5).axes[0].texts) == 5
+
+
+def test_missed_words_go_left_and_invented_ones_right():
+    bars = plotting.plot_word_mistakes(WORDS).axes[0].patches
+    assert sorted(bar.get_width() for bar in bars) == [-7, 0, 0, 5]
+
+
+def test_every_picture_is_in_the_histograms_of_lengths():
+    lengths = np.array([[0, 1], [20, 10], [10, 10], [11, 10.5], [10, 10.5]])
+    left, right = plotting.plot_lengths(lengths).axes
+    assert sum(bar.get_height() for bar in left.patches) == 10
+    assert sum(bar.get_height() for bar in right.patches) == 5
+
+
+def test_five_systems_with_five_metrics_do_not_overlap():
+    names = {"wer": 1, "rouge_l": 1, "bleu_4": 1, "cider_d": 10, "exact_match": 1}
+    scores = {name: {"value": 0.9 * end, "low": 0.8 * end, "high": end} for name, end in names.items()}
+    systems = ["most frequent", "nearest picture", "base", "wrong picture", "trained"]
+    figure = plotting.plot_scores(dict.fromkeys(systems, scores))
+    figure.draw_without_rendering()
+    for one, other in pairwise(figure.axes):
+        assert one._left_title.get_window_extent().x1 < other._left_title.get_window_extent().x0
+        labels = [text.get_window_extent().x1 for text in one.texts]
+        assert len(labels) == 5
+        assert max(labels) < other.get_window_extent().x0
+    assert [round(ax.get_xticks()[-1]) for ax in figure.axes] == list(names.values())
+
+
+def test_a_word_error_rate_above_one_has_room():
+    score = {"value": 2.0, "low": 1.5, "high": 2.5}
+    assert plotting.plot_scores({"base": {"wer": score}}).axes[0].get_xlim()[1] > 2.5
+
+
+def test_the_trained_captioner_has_one_colour_everywhere():
+    for systems in (["base", "trained"], ["trained", "base", "constant"]):
+        ax = plotting.plot_attribute_accuracy({name: {"color": 0.5} for name in systems}).axes[0]
+        colors = {bar.get_label(): bar.patches[0].get_facecolor() for bar in ax.containers}
+        assert colors["trained"] == to_rgba(BLUE)
+        assert len(set(colors.values())) == len(systems)

@@ -19,7 +19,15 @@ from helpers.plotting.pictures import (
     plot_patches,
     plot_picture_pairs,
 )
-from helpers.plotting.results import plot_attribute_accuracy, plot_scores, plot_word_probabilities
+from helpers.plotting.results import (
+    plot_attribute_accuracy,
+    plot_confusions,
+    plot_lengths,
+    plot_mistakes,
+    plot_scores,
+    plot_word_mistakes,
+    plot_word_probabilities,
+)
 
 __all__ = [
     "DescribedFigure",
@@ -28,13 +36,17 @@ __all__ = [
     "plot_attribute_counts",
     "plot_caption_words",
     "plot_captioned_images",
+    "plot_confusions",
     "plot_gallery",
+    "plot_lengths",
     "plot_loss",
+    "plot_mistakes",
     "plot_padding",
     "plot_patches",
     "plot_picture_pairs",
     "plot_scores",
     "plot_token_lengths",
     "plot_training_history",
+    "plot_word_mistakes",
     "plot_word_probabilities",
 ]
