@@ -13,6 +13,10 @@ def test_the_caption_of_most_pictures_is_taken():
     assert most_frequent_caption([["a cat", "A red cat."], ["a dog"], ["a red cat", "a bird"]]) == "A red cat."
 
 
+def test_the_first_spelling_is_given():
+    assert most_frequent_caption([["A cat.", "a cat"], ["a cat"], ["a dog"]]) == "A cat."
+
+
 def test_a_caption_counts_once_a_picture():
     assert most_frequent_caption([["a cat", "A cat", "a cat!"], ["a dog"], ["a dog"]]) == "a dog"
 

@@ -189,7 +189,7 @@ def test_missed_words_go_left_and_invented_ones_right():
 
 
 def test_every_picture_is_in_the_histograms_of_lengths():
-    lengths = np.array([[0, 1], [20, 10], [10, 10], [11, 10.5], [10, 10.5]])
+    lengths = np.array([[0, 10], [20, 10], [10, 10], [11, 10.5], [10, 10.5]])
     left, right = plotting.plot_lengths(lengths).axes
     assert sum(bar.get_height() for bar in left.patches) == 10
     assert sum(bar.get_height() for bar in right.patches) == 5
