@@ -149,3 +149,45 @@ def aligned(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[
 def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """What `generate` is given: the picture alone, never the caption that it should find."""
     return {"pixel_values": batch["pixel_values"]}
+
+
+def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
+    """Rows and columns of the patches that the model cuts a picture into.
+
+    Raises:
+        ValueError: the model is of a family whose words do not attend to patches in a way that is known here.
+    """
+    kind = model.config.model_type
+    if kind != "git":
+        raise ValueError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of git.")
+    side = model.config.vision_config.image_size // model.config.vision_config.patch_size
+    return side, side
+
+
+def aligned_attention(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`aligned`, and what each prediction attends to.
+
+    GIT's decoder attends over one row of positions: a class token, the patches line by line, then the text. The class
+    token is left out, because it stands for no place in the picture.
+
+    Args:
+        model: a captioner.
+        batch: as for `aligned`.
+
+    Returns:
+        Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the attention from each prediction to
+        each patch, averaged over layers and heads, (batch, tokens - 1, rows, columns). A prediction's attention adds
+        up to less than 1: the rest falls on the class token and on the text.
+
+    Raises:
+        ValueError: as `patch_grid`.
+    """
+    rows, columns = patch_grid(model)
+    inputs = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask")}
+    tokens = batch["input_ids"].shape[1]
+    outputs = model(**inputs, logits_to_keep=tokens, use_cache=False, output_attentions=True)
+    attention = torch.stack(outputs.attentions).mean(dim=(0, 2))  # (batch, picture + tokens, picture + tokens)
+    to_patches = attention[:, -tokens:-1, 1 : picture_tokens(model)].unflatten(-1, (rows, columns))
+    return outputs.logits[:, :-1], batch["labels"][:, 1:].to(model.device), to_patches

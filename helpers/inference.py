@@ -88,16 +88,24 @@ def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor
     ends = (token_ids == tokenizer.sep_token_id).nonzero()
     length = int(ends[0]) + 1 if len(ends) else len(token_ids)
     ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()
-    words: list[list[Any]] = []
-    for token, log in zip(tokenizer.convert_ids_to_tokens(ids), logs, strict=True):
-        if token in tokenizer.all_special_tokens:
-            continue
-        if token.startswith("##") and words:
-            words[-1] = [words[-1][0] + token[2:], words[-1][1] + log]
-        else:
-            words.append([token, log])
     return Caption(
         text=tokenizer.decode(ids, skip_special_tokens=True),
         confidence=float(np.exp(np.mean(logs))),
-        words=tuple((word, float(np.exp(log))) for word, log in words),
+        words=tuple(
+            (word, float(np.exp(sum(logs[i] for i in places)))) for word, places in word_places(ids, tokenizer)
+        ),
     )
+
+
+def word_places(token_ids: Sequence[int], tokenizer: Any) -> list[tuple[str, list[int]]]:
+    """The words of a caption, each with the places of its pieces in `token_ids`; special tokens are no words."""
+    words: list[tuple[str, list[int]]] = []
+    for place, token in enumerate(tokenizer.convert_ids_to_tokens(token_ids)):
+        if token in tokenizer.all_special_tokens:
+            continue
+        if token.startswith("##") and words:
+            word, places = words[-1]
+            words[-1] = (word + token[2:], [*places, place])
+        else:
+            words.append((token, [place]))
+    return words

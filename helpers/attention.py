@@ -1,0 +1,306 @@
+"""Where the model looks as it says a word, and a check of whether that is where the word comes from.
+
+Attention is what the model reports of itself: attention weights need not explain a prediction (Jain and Wallace,
+2019). Occlusion asks from outside: cover a part of the picture, and see which words become less likely (Zeiler and
+Fergus, 2014). `agreement` says how far the two tell the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from helpers.families import aligned, aligned_attention, generation_inputs, patch_grid, tokenizer_of
+from helpers.inference import load_image, word_places
+from helpers.metrics import bootstrap_interval
+from helpers.transforms import normalized_pixels, picture_pixels
+
+# Nats. The same picture in another batch moves a log-probability by about a tenth of this: smaller falls are rounding.
+ROUNDING = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class WordMaps:
+    """The words of one caption, and where the model looks as it says each of them.
+
+    Attributes:
+        words: the caption's words, without punctuation.
+        probabilities: of each word, which multiplies those of its pieces, (words,).
+        maps: shares of the attention that falls on patches, (words, rows, columns); each map adds up to 1.
+        on_patches: share of a word's attention that falls on patches at all, (words,); the rest falls on the class
+            token, which stands for no place, and on the text before the word.
+        token_ids: the caption with its start and end token.
+        picture: what the model sees: resized and cropped, uint8, (height, width, 3).
+    """
+
+    words: tuple[str, ...]
+    probabilities: np.ndarray
+    maps: np.ndarray
+    on_patches: np.ndarray
+    token_ids: tuple[int, ...]
+    picture: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How far attention and occlusion agree over a set of pictures.
+
+    Attributes:
+        mean: Spearman correlation, the mean over pictures of the mean over a caption's words, -1 to 1.
+        low: lower end of the mean's 95 % bootstrap interval over pictures.
+        high: its upper end.
+        per_picture: (pictures,); nan where no word of a caption could be compared.
+        other_word: the same mean when each word's attention is compared with the occlusion of the caption's *other*
+            words: what two maps agree on only because the creature stands in one place.
+        words: each word that was compared with its correlation, over all captions.
+        left_out: words that could not be compared, because one of their maps is constant.
+    """
+
+    mean: float
+    low: float
+    high: float
+    per_picture: np.ndarray
+    other_word: float
+    words: tuple[tuple[str, float], ...]
+    left_out: int
+
+
+def word_attention(
+    model: PreTrainedModel, processor: Any, image: Any, *, caption: str | None = None, max_new_tokens: int = 48
+) -> WordMaps:
+    """Where a captioner looks as it says each word.
+
+    The caption is generated greedily from the picture alone. Then picture and caption go through the model once
+    more, and the attention is read where each piece of a word is *predicted*, which is one position before the piece.
+    It is averaged over layers, heads and a word's pieces; what falls on patches is scaled to add up to 1, so that
+    words can be compared.
+
+    Args:
+        model: a GIT captioner.
+        processor: its processor.
+        image: anything that `load_image` takes.
+        caption: words to look for instead of those that the model would say.
+        max_new_tokens: the most tokens of a generated caption, its end token included.
+
+    Returns:
+        A WordMaps; without words where the model says nothing.
+
+    Raises:
+        ValueError: the model is of a family whose words cannot be traced to patches.
+    """
+    patch_grid(model)  # raises before anything is generated
+    pixels = picture_pixels([load_image(image)], processor)
+    if caption is None:
+        [token_ids] = _said(model, processor, pixels, max_new_tokens)
+    else:
+        token_ids = tokenizer_of(processor)(caption, truncation=True).input_ids
+    return _word_maps(model, processor, pixels, token_ids)
+
+
+@torch.inference_mode()
+def _said(model: PreTrainedModel, processor: Any, pixels: np.ndarray, max_new_tokens: int) -> list[list[int]]:
+    """Greedy captions of pictures (pictures, 3, height, width): token ids from the start to the end token."""
+    model.eval()
+    values = normalized_pixels(pixels, processor).to(model.device)
+    inputs = generation_inputs({"pixel_values": values})
+    made = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens).tolist()
+    end = tokenizer_of(processor).sep_token_id
+    return [ids[: [*ids, end].index(end) + 1] for ids in made]
+
+
+def _batch(pixels: np.ndarray, token_ids: Sequence[int], processor: Any) -> dict[str, torch.Tensor]:
+    """The same caption beside each picture."""
+    ids = torch.tensor([list(token_ids)] * len(pixels))
+    values = normalized_pixels(pixels, processor)
+    return {"pixel_values": values, "input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+
+
+def _words(token_ids: Sequence[int], processor: Any) -> list[tuple[str, list[int]]]:
+    """The words without punctuation; the places count from the first token that is predicted."""
+    places = word_places(token_ids[1:], tokenizer_of(processor))  # the start token is given, not predicted
+    return [(word, pieces) for word, pieces in places if any(char.isalnum() for char in word)]
+
+
+def _word_sums(values: torch.Tensor, words: Sequence[tuple[str, list[int]]]) -> np.ndarray:
+    """Adds up the values of each word's pieces: (batch, tokens - 1) → (batch, words)."""
+    sums = [values[:, pieces].sum(dim=1) for _, pieces in words]
+    return torch.stack(sums, dim=1).cpu().numpy() if sums else np.zeros((len(values), 0))
+
+
+def _token_logs(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each label: (batch, tokens - 1)."""
+    return logits.double().log_softmax(dim=-1).gather(-1, labels[..., None])[..., 0]
+
+
+@torch.inference_mode()
+def _word_maps(model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_ids: Sequence[int]) -> WordMaps:
+    model.eval()
+    words = _words(token_ids, processor)
+    logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
+    rows, columns = attention.shape[2:]
+    means = [attention[0, pieces].mean(dim=0) for _, pieces in words]
+    maps = torch.stack(means).cpu().double().numpy() if means else np.zeros((0, rows, columns))
+    on_patches = maps.sum(axis=(1, 2))
+    return WordMaps(
+        words=tuple(word for word, _ in words),
+        probabilities=np.exp(_word_sums(_token_logs(logits, labels), words)[0]),
+        maps=maps / on_patches[:, None, None],
+        on_patches=on_patches,
+        token_ids=tuple(token_ids),
+        picture=pixels[0].transpose(1, 2, 0),
+    )
+
+
+@torch.inference_mode()
+def occlusion(
+    model: PreTrainedModel,
+    processor: Any,
+    image: Any,
+    caption: WordMaps | str,
+    *,
+    window: int = 1,
+    batch_size: int = 64,
+) -> np.ndarray:
+    """How much less likely each word becomes when a part of the picture is covered (Zeiler and Fergus, 2014).
+
+    A window of the picture's own mean colour is centred on each patch in turn, and the model is given the same
+    caption each time, so a word is judged after the same words before it.
+
+    Args:
+        model: a GIT captioner.
+        processor: its processor.
+        image: anything that `load_image` takes.
+        caption: what `word_attention` found for this picture, or a text.
+        window: side of the window in patches, an odd number; at the edges it is cut off.
+        batch_size: covered pictures at a time.
+
+    Returns:
+        Nats, (words, rows, columns): the word's log-probability with the whole picture, less that with the window
+        over this patch. Above 0 the patch speaks for the word, below 0 against it. The words are those of WordMaps.
+
+    Raises:
+        ValueError: `window` is no odd number, or the model is of a family whose words cannot be traced to patches.
+    """
+    rows, columns = patch_grid(model)
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
+    model.eval()
+    pixels = picture_pixels([load_image(image)], processor)
+    ids = (
+        caption.token_ids
+        if isinstance(caption, WordMaps)
+        else tokenizer_of(processor)(caption, truncation=True).input_ids
+    )
+    words = _words(ids, processor)
+    covered = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])
+    logs = []
+    for start in range(0, len(covered), batch_size):
+        logits, labels = aligned(model, _batch(covered[start : start + batch_size], ids, processor))
+        logs.append(_word_sums(_token_logs(logits, labels), words))
+    whole, *parts = np.concatenate(logs)
+    return (whole - np.array(parts)).T.reshape(len(words), rows, columns)
+
+
+def _covered(picture: np.ndarray, rows: int, columns: int, window: int) -> np.ndarray:
+    """A copy of the picture (3, height, width) for each patch, with the window over it."""
+    height, width = picture.shape[1] // rows, picture.shape[2] // columns
+    color = picture.mean(axis=(1, 2), keepdims=True).round()
+    copies = np.repeat(picture[None], rows * columns, axis=0)
+    for copy, (row, column) in zip(copies, np.ndindex(rows, columns), strict=True):
+        top, left = max(row - window // 2, 0), max(column - window // 2, 0)
+        copy[:, top * height : (row + window // 2 + 1) * height, left * width : (column + window // 2 + 1) * width] = (
+            color
+        )
+    return copies
+
+
+def agreement(attention: np.ndarray, occluded: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation between each attention map and each occlusion map (Spearman, 1904).
+
+    Ranks, because attention counts in shares and occlusion in nats: only the order of the patches can be compared.
+
+    Args:
+        attention: (words, rows, columns).
+        occluded: the same shape, as `occlusion` gives it.
+
+    Returns:
+        (words, words), -1 to 1: row for attention, column for occlusion. The diagonal compares each word with itself.
+        nan where a map is constant, up to rounding (ROUNDING for occlusion): it ranks nothing.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if attention.shape != occluded.shape:
+        raise ValueError(f"The maps have the shapes {attention.shape} and {occluded.shape}; give maps of one caption.")
+    ranked = []
+    for maps, least in ((attention, 0.0), (occluded, ROUNDING)):
+        flat = maps.reshape(len(maps), -1)
+        ranks = rankdata(flat, axis=1) if len(flat) else flat
+        ranks = ranks - ranks.mean(axis=1, keepdims=True)
+        ranks[np.ptp(flat, axis=1) <= least] = np.nan
+        ranked.append(ranks / np.sqrt((ranks**2).sum(axis=1, keepdims=True)))
+    return ranked[0] @ ranked[1].T
+
+
+def split_agreement(
+    model: PreTrainedModel,
+    processor: Any,
+    images: Sequence[Any],
+    *,
+    window: int = 1,
+    max_new_tokens: int = 48,
+    batch_size: int = 64,
+) -> Agreement:
+    """How far attention and occlusion agree on the captions that a model generates of many pictures.
+
+    Words with a constant map are left out and counted; a picture of which no word is left has no part in the mean.
+
+    Args:
+        model: a GIT captioner.
+        processor: its processor.
+        images: anything that `load_image` takes, each.
+        window: side of the window that covers, in patches.
+        max_new_tokens: the most tokens of a generated caption.
+        batch_size: pictures at a time.
+
+    Returns:
+        An Agreement.
+
+    Raises:
+        ValueError: no word of any picture can be compared, or as for `occlusion`.
+    """
+    patch_grid(model)
+    per_picture, others, words, left_out = [], [], [], 0
+    for image in tqdm(images, desc="Covering pictures", unit="picture"):
+        found = word_attention(model, processor, image, max_new_tokens=max_new_tokens)
+        table = agreement(found.maps, occlusion(model, processor, image, found, window=window, batch_size=batch_size))
+        own = np.diag(table)
+        kept = np.isfinite(own)
+        left_out += int((~kept).sum())
+        words += [(word, float(value)) for word, value in zip(found.words, own, strict=True) if np.isfinite(value)]
+        per_picture.append(float(own[kept].mean()) if kept.any() else np.nan)
+        apart = table[~np.eye(len(table), dtype=bool)]
+        others += [apart[np.isfinite(apart)].mean()] if np.isfinite(apart).any() else []
+    values = np.array(per_picture)
+    compared = values[np.isfinite(values)]
+    if not len(compared):
+        raise ValueError(
+            "No word's maps can be compared: every one is constant; give pictures that the model captions."
+        )
+    low, high = bootstrap_interval(compared)
+    return Agreement(
+        mean=float(compared.mean()),
+        low=low,
+        high=high,
+        per_picture=values,
+        other_word=float(np.mean(others)) if others else float("nan"),
+        words=tuple(words),
+        left_out=left_out,
+    )
