@@ -32,6 +32,7 @@ CONFUSIONS = attribute_confusions(
 MISTAKES = [{"attribute": "color", "true": "red", "said": "pink", "pictures": 3, "of": 9}] * 12
 WORDS = [{"word": "cat", "missed": 7, "invented": 0, "expected": 8}, {"word": "dog", "missed": 0, "invented": 5}]
 LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
+MAPS = np.array([[[0, 0, 0], [0, -2, 0], [1.5, 0, 0]], [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]]])  # nats
 # Each function of the module with its arguments and what its alt text has to tell.
 DRAWN = {
     "plot_captioned_images": ((PICTURES, CAPTIONS), {"columns": 2, "title": "Three"}, ["Three", *CAPTIONS]),
@@ -55,6 +56,14 @@ DRAWN = {
     "plot_word_mistakes": ((WORDS,), {}, ["cat missed 7 invented 0", "dog missed 0 invented 5"]),
     "plot_lengths": ((LENGTHS,), {}, ["3 to 8 words, 5.0", "5.2", "-2.5 to +2.0"]),
     "plot_gallery": ((PICTURES, CAPTIONS, CAPTIONS[::-1]), {"title": "Said"}, ["Said", "[red cat]", "[blue bird]"]),
+    "plot_word_attention": (
+        (np.zeros((48, 48, 3), np.uint8), ["a", "cat"], np.stack([np.eye(3)[::-1], np.diag([0.0, 0.2, 0.8])]), MAPS),
+        {"columns": 2},
+        [
+            "'a' looks most at the upper right (100%) and depends most on the lower left",
+            "'cat' looks most at the lower right (80%) and depends on no single patch",
+        ],
+    ),
     "plot_word_probabilities": (([("a", 0.9), ("cat", 0.3)],), {"title": "a cat"}, ["a cat", "0.30"]),
 }
 
@@ -133,6 +142,9 @@ def test_a_history_is_drawn_as_it_is():
         lambda: plot_captioned_images(PICTURES[:2], CAPTIONS),
         lambda: plot_gallery(PICTURES, CAPTIONS, CAPTIONS[:2], title=""),
         lambda: plot_gallery(PICTURES[:2], CAPTIONS, CAPTIONS, title=""),
+        lambda: plotting.plot_word_attention(PICTURES[0], ["a"], np.ones((2, 3, 3))),
+        lambda: plotting.plot_word_attention(PICTURES[0], ["a"], np.ones((1, 3, 3)), np.ones((2, 3, 3))),
+        lambda: plotting.plot_word_attention(PICTURES[0], [], np.ones((0, 3, 3))),
         lambda: plotting.plot_picture_pairs([PICTURES[:2]], ["a", "b"]),
         lambda: plotting.plot_patches(PICTURES[0], np.zeros((48, 48, 3), np.uint8), 16, titles=["a"]),
     ],

@@ -3,6 +3,7 @@
 This is the one place to import figures from; the modules below it are divided by what is drawn.
 """
 
+from helpers.plotting.attention import plot_word_attention
 from helpers.plotting.charts import (
     plot_attention_rule,
     plot_attribute_counts,
@@ -47,6 +48,7 @@ __all__ = [
     "plot_scores",
     "plot_token_lengths",
     "plot_training_history",
+    "plot_word_attention",
     "plot_word_mistakes",
     "plot_word_probabilities",
 ]
