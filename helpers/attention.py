@@ -276,6 +276,11 @@ def split_agreement(
 
     Words with a constant map are left out and counted; a picture of which no word is left has no part in the mean.
 
+    Most patches matter little to most words, and their ranks are partly chance. So judge the number not against 1, but
+    against how far occlusion agrees with itself: `agreement` of its maps with one window and with another.
+
+    Each picture costs as many forward passes as it has patches; with fewer pictures the interval is wider.
+
     Args:
         model: a GIT captioner.
         processor: its processor.
