@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from datasets import Dataset
 
+from helpers.errors import CaptioningError
 from helpers.metrics import align_words, normalize, word_errors
 
 ATTRIBUTES: dict[str, list[str]] = {
@@ -249,7 +250,9 @@ def caption_lengths(predictions: Sequence[str], references: Sequence[Sequence[st
 
 def _check(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
     if len(predictions) != len(references) or not len(predictions):
-        raise ValueError(f"There are {len(predictions)} captions and {len(references)} pictures; give one for each.")
+        raise CaptioningError(
+            f"There are {len(predictions)} captions and {len(references)} pictures; give one for each."
+        )
 
 
 def _words(text: str) -> int:

@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
+from helpers.errors import CaptioningError
 from helpers.families import aligned, aligned_attention, generation_inputs, patch_grid, tokenizer_of
 from helpers.inference import load_image, word_places
 from helpers.metrics import bootstrap_interval
@@ -95,7 +96,7 @@ def word_attention(
         A WordMaps; without words where the model says nothing.
 
     Raises:
-        ValueError: the model is of a family whose words cannot be traced to patches.
+        CaptioningError: the model is of a family whose words cannot be traced to patches.
     """
     patch_grid(model)  # raises before anything is generated
     pixels = picture_pixels([load_image(image)], processor)
@@ -187,7 +188,7 @@ def occlusion(
         over this patch. Above 0 the patch speaks for the word, below 0 against it. The words are those of WordMaps.
 
     Raises:
-        ValueError: `window` is no odd number, or the model is of a family whose words cannot be traced to patches.
+        CaptioningError: `window` is no odd number, or the model is of a family whose words cannot be traced to patches.
     """
     patch_grid(model)
     _check_window(window)
@@ -198,7 +199,7 @@ def occlusion(
 
 def _check_window(window: int) -> None:
     if window < 1 or window % 2 == 0:
-        raise ValueError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
+        raise CaptioningError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
 
 
 def _token_ids(caption: str, processor: Any) -> list[int]:
@@ -249,10 +250,12 @@ def agreement(attention: np.ndarray, occluded: np.ndarray) -> np.ndarray:
         nan where a map is constant, up to rounding (ROUNDING for occlusion): it ranks nothing.
 
     Raises:
-        ValueError: the shapes differ.
+        CaptioningError: the shapes differ.
     """
     if attention.shape != occluded.shape:
-        raise ValueError(f"The maps have the shapes {attention.shape} and {occluded.shape}; give maps of one caption.")
+        raise CaptioningError(
+            f"The maps have the shapes {attention.shape} and {occluded.shape}; give maps of one caption."
+        )
     ranked = []
     for maps, least in ((attention, 0.0), (occluded, ROUNDING)):
         flat = maps.reshape(len(maps), np.prod(maps.shape[1:], dtype=int))
@@ -293,7 +296,7 @@ def split_agreement(
         An Agreement.
 
     Raises:
-        ValueError: no word of any picture can be compared, or as for `occlusion`.
+        CaptioningError: no word of any picture can be compared, or as for `occlusion`.
     """
     _check_window(window)
     patch_grid(model)
@@ -316,7 +319,7 @@ def split_agreement(
     values = np.array(per_picture)
     compared = values[np.isfinite(values)]
     if not len(compared):
-        raise ValueError(
+        raise CaptioningError(
             "No word's maps can be compared: every one is constant; give pictures that the model captions."
         )
     low, high = bootstrap_interval(compared)

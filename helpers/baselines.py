@@ -13,6 +13,7 @@ from datasets import Dataset
 from torch.nn.functional import normalize as unit_length
 from transformers import PreTrainedModel
 
+from helpers.errors import CaptioningError
 from helpers.families import picture_features
 from helpers.metrics import most_central, normalize
 from helpers.transforms import normalized_pixels, prepare_pictures
@@ -41,7 +42,7 @@ def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> 
         for text, caption in mine.items():
             spelt.setdefault(text, caption)
     if not counts:
-        raise ValueError("There are no captions to choose from; give the captions of one or more pictures.")
+        raise CaptioningError("There are no captions to choose from; give the captions of one or more pictures.")
     most = max(counts.values())
     tied = [text for text, count in counts.items() if count == most]
     return spelt[tied[0] if len(tied) == 1 else most_central([tied], seed=seed)]
@@ -66,11 +67,11 @@ def nearest_captions(
         A caption for each picture of `test`.
 
     Raises:
-        ValueError: a split holds no pictures.
+        CaptioningError: a split holds no pictures.
     """
     for name, split in (("train", train), ("test", test)):
         if not len(split):
-            raise ValueError(f"The {name} split holds no pictures; give at least one.")
+            raise CaptioningError(f"The {name} split holds no pictures; give at least one.")
     known, asked = (unit_length(_features(model, processor, split, batch_size), dim=1) for split in (train, test))
     nearest = [int(place) for part in asked.split(batch_size) for place in (part @ known.T).argmax(dim=1)]
     captions = train["captions"]
@@ -102,10 +103,10 @@ def wrong_pictures(images: Sequence[Picture], seed: int = 0) -> list[Picture]:
         As many pictures, each of them once.
 
     Raises:
-        ValueError: there are fewer than two pictures.
+        CaptioningError: there are fewer than two pictures.
     """
     if len(images) < 2:
-        raise ValueError(f"There are {len(images)} pictures; a wrong one for each takes at least two.")
+        raise CaptioningError(f"There are {len(images)} pictures; a wrong one for each takes at least two.")
     order = random.Random(seed).sample(range(len(images)), len(images))
     # Each picture goes to the place of the next one in a random round, so that none can keep its own.
     giver = dict(zip(order, order[1:] + order[:1], strict=True))

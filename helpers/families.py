@@ -155,11 +155,11 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
     """Rows and columns of the patches that the model cuts a picture into.
 
     Raises:
-        ValueError: the model is of a family whose words do not attend to patches in a way that is known here.
+        CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
     """
     kind = model.config.model_type
     if kind != "git":
-        raise ValueError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of git.")
+        raise CaptioningError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of git.")
     side = model.config.vision_config.image_size // model.config.vision_config.patch_size
     return side, side
 
@@ -182,7 +182,7 @@ def aligned_attention(
         up to less than 1: the rest falls on the class token and on the text.
 
     Raises:
-        ValueError: as `patch_grid`.
+        CaptioningError: as `patch_grid`.
     """
     rows, columns = patch_grid(model)
     inputs = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask")}

@@ -10,6 +10,8 @@ import numpy as np
 from sacrebleu.metrics import BLEU
 from scipy.stats import bootstrap
 
+from helpers.errors import CaptioningError
+
 
 def value_of(per_picture: np.ndarray) -> float:
     """The score of a set of pictures, from the same statistics that `bootstrap_interval` takes."""
@@ -35,10 +37,10 @@ def bootstrap_interval(
         The lower and the upper end.
 
     Raises:
-        ValueError: the values have another shape, or the two systems' shapes differ.
+        CaptioningError: the values have another shape, or the two systems' shapes differ.
     """
     if minus is not None and np.shape(minus) != np.shape(per_picture):
-        raise ValueError(
+        raise CaptioningError(
             f"The values to compare have the shapes {np.shape(per_picture)} and {np.shape(minus)}; "
             "give the same metric of the same pictures."
         )
@@ -66,7 +68,9 @@ def _columns(per_picture: np.ndarray) -> np.ndarray:
     columns = np.asarray(per_picture, dtype=float)
     columns = columns[:, None] if columns.ndim == 1 else columns
     if columns.ndim != 2 or not len(columns) or columns.shape[1] not in (1, 2, 10):
-        raise ValueError(f"The values have the shape {columns.shape}; give 1, 2 or 10 of each of one or more pictures.")
+        raise CaptioningError(
+            f"The values have the shape {columns.shape}; give 1, 2 or 10 of each of one or more pictures."
+        )
     return columns
 
 

@@ -18,6 +18,7 @@ from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics import BLEU
 
 from helpers import cider
+from helpers.errors import CaptioningError
 from helpers.families import tokenizer_of
 from helpers.intervals import bootstrap_interval, value_of
 
@@ -140,7 +141,7 @@ def caption_metrics(predictions: Sequence[str], references: Sequence[Sequence[st
         exact_match: share of pictures whose caption equals a reference, 0 to 1.
 
     Raises:
-        ValueError: the numbers of predictions and references differ, one is no text, or there are none.
+        CaptioningError: the numbers of predictions and references differ, one is no text, or there are none.
     """
     return {name: value_of(of(predictions, references)) for name, of in _PER_PICTURE.items()}
 
@@ -218,18 +219,20 @@ def _prepared(predictions: Sequence[str], references: Sequence[Sequence[str]]) -
     """A picture's prediction and references, checked and normalised."""
     for name, texts in (("predictions", predictions), ("references", references)):
         if texts is None or isinstance(texts, str):
-            raise ValueError(f"The {name} are {texts!r}; give a list with an entry for each picture.")
+            raise CaptioningError(f"The {name} are {texts!r}; give a list with an entry for each picture.")
     if len(predictions) != len(references):
-        raise ValueError(f"There are {len(predictions)} predictions and {len(references)} references; give one each.")
+        raise CaptioningError(
+            f"There are {len(predictions)} predictions and {len(references)} references; give one each."
+        )
     if not len(predictions):
-        raise ValueError("There are no predictions to score; give at least one.")
+        raise CaptioningError("There are no predictions to score; give at least one.")
     found = []
     for i, (said, group) in enumerate(zip(predictions, references, strict=True)):
         if isinstance(group, str) or not hasattr(group, "__len__") or not len(group):
-            raise ValueError(f"The references of picture {i} are {group!r}; give a list of one or more texts.")
+            raise CaptioningError(f"The references of picture {i} are {group!r}; give a list of one or more texts.")
         for text in (said, *group):
             if not isinstance(text, str):
-                raise ValueError(f"Picture {i} has the caption {text!r}; give a text.")
+                raise CaptioningError(f"Picture {i} has the caption {text!r}; give a text.")
         found.append((normalize(said), [normalize(text) for text in group]))
     return found
 

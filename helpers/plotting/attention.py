@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
+from helpers.errors import CaptioningError
 from helpers.plotting.figure import BLUE, GREEN, RED, DescribedFigure, axes_of, new_figure, styled
 
 FAINT_FALL = 0.1  # nats: a word that becomes less than a tenth less likely does not depend on it
@@ -53,14 +54,14 @@ def plot_word_attention(
         columns: pictures in a row; the first one is the picture itself.
 
     Raises:
-        ValueError: there are no words, or not one map for each.
+        CaptioningError: there are no words, or not one map for each.
     """
     layers = [np.asarray(maps)] + ([] if occlusion_maps is None else [np.asarray(occlusion_maps)])
     if not len(words):
-        raise ValueError("There are no words to draw; choose a picture of which the model says something.")
+        raise CaptioningError("There are no words to draw; choose a picture of which the model says something.")
     for layer in layers:
         if len(layer) != len(words):
-            raise ValueError(f"There are {len(words)} words and {len(layer)} maps; give one each.")
+            raise CaptioningError(f"There are {len(words)} words and {len(layer)} maps; give one each.")
     picture = np.asarray(image)
     gray = 255 - 0.6 * (255 - picture.mean(axis=2))  # lighter, so that the colours stand out
     columns = max(2, min(columns, len(words) + 1))

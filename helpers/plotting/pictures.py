@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from helpers.analysis import marked_differences
+from helpers.errors import CaptioningError
 from helpers.plotting.figure import DescribedFigure, picture_grid, styled
 
 
@@ -25,7 +26,7 @@ def plot_captioned_images(
         title: a line above the grid.
     """
     if len(images) != len(captions):
-        raise ValueError(f"There are {len(images)} pictures and {len(captions)} captions; give one each.")
+        raise CaptioningError(f"There are {len(images)} pictures and {len(captions)} captions; give one each.")
     columns = max(1, min(columns, len(images)))
     width = min(10 / columns, 4.2)  # inches
     texts = ["\n".join(fill(line, int(11.6 * width)) for line in caption.split("\n")) for caption in captions]
