@@ -54,6 +54,7 @@ results: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.training_share
+	$(BIN)/python -m benchmarks.metrics_speed
 
 clean:
 	rm -rf .venv artifacts .pytest_cache .ruff_cache *.egg-info

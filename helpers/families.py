@@ -131,19 +131,34 @@ def picture_tokens(model: PreTrainedModel) -> int:
 def aligned(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs each prediction with the token that it should have been.
 
-    GIT predicts at text position t the token at t + 1, so the logits lose their last position and the labels their
-    first. The vocabulary head runs on the text positions alone (`logits_to_keep`), not on the picture's.
+    GIT and BLIP predict at text position t the token at t + 1, so the logits lose their last position and the labels
+    their first. GIT's positions begin with the picture's; its vocabulary head runs on the text's alone
+    (`logits_to_keep`). A VisionEncoderDecoder is given its labels one position later, so that its logits and labels
+    stand at the same places already.
 
     Args:
         model: a captioner.
         batch: pixel_values (batch, 3, height, width); input_ids, attention_mask, labels (batch, tokens).
 
     Returns:
-        Logits (batch, tokens - 1, vocabulary) and labels (batch, tokens - 1); -100 marks padding.
+        Logits (batch, positions, vocabulary) and labels (batch, positions), where positions is the number of tokens,
+        less one for GIT and BLIP; -100 marks padding.
+
+    Raises:
+        CheckpointError: the model is of another family.
     """
     inputs = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask")}
-    outputs = model(**inputs, logits_to_keep=batch["input_ids"].shape[1], use_cache=False)
-    return outputs.logits[:, :-1], batch["labels"][:, 1:].to(model.device)
+    labels, family = batch["labels"].to(model.device), model.config.model_type
+    if family == "vision-encoder-decoder":
+        given = model.prepare_decoder_input_ids_from_labels(labels)
+        return model(pixel_values=inputs["pixel_values"], decoder_input_ids=given, use_cache=False).logits, labels
+    if family == "git":
+        outputs = model(**inputs, logits_to_keep=labels.shape[1], use_cache=False)
+    elif family == "blip":
+        outputs = model(**inputs)
+    else:
+        raise CheckpointError(f"A {family} model pairs its logits and labels in a way that is not known here.")
+    return outputs.logits[:, :-1], labels[:, 1:]
 
 
 def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -237,7 +237,7 @@ def _prepared(predictions: Sequence[str], references: Sequence[Sequence[str]]) -
     return found
 
 
-def most_central(groups: Sequence[Sequence[str]], *, most: int = 200, seed: int = 0) -> str:
+def most_central(groups: Sequence[Sequence[str]], *, most: int = 100, seed: int = 0) -> str:
     """The caption that comes nearest to all others: a constant answer that a captioner has to beat.
 
     Args:

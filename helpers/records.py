@@ -143,7 +143,6 @@ def save_evaluation(
         The file.
     """
     record = read_record(settings.output) or {"steps": 0}
-    weights = resolve(settings.output) / "model.safetensors"
     result = {
         "dataset": {
             "name": settings.dataset,
@@ -153,7 +152,7 @@ def save_evaluation(
         },
         "captioner": {
             "checkpoint": settings.checkpoint,
-            "fingerprint": hashlib.sha256(weights.read_bytes()).hexdigest()[:16],
+            "fingerprint": fingerprint_of(settings),
             "settings": asdict(settings),
             "steps": record["steps"],
         },
@@ -165,3 +164,16 @@ def save_evaluation(
     path = resolve("artifacts/evaluation.json")
     write_whole(path, json.dumps(result, indent=2) + "\n")
     return path
+
+
+def save_numbers(settings: Settings, numbers: Mapping[str, Any]) -> Path:
+    """Writes what notebook 7 measured, and of which captioner, to artifacts/behind_the_numbers.json."""
+    path = resolve("artifacts/behind_the_numbers.json")
+    write_whole(path, json.dumps({"captioner": fingerprint_of(settings), **numbers}, indent=2) + "\n")
+    return path
+
+
+def fingerprint_of(settings: Settings) -> str:
+    """16 hexadecimal digits that change with any weight of the saved captioner."""
+    weights = resolve(settings.output) / "model.safetensors"
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]

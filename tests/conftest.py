@@ -33,7 +33,20 @@ import torch
 from datasets import DatasetDict
 from huggingface_hub import constants
 from PIL import Image
-from transformers import BertTokenizer, GenerationConfig, GitConfig, GitForCausalLM, GitProcessor, set_seed
+from transformers import (
+    BertTokenizer,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    GenerationConfig,
+    GitConfig,
+    GitForCausalLM,
+    GitProcessor,
+    GPT2Config,
+    VisionEncoderDecoderConfig,
+    VisionEncoderDecoderModel,
+    ViTConfig,
+    set_seed,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from helpers.data import load_captions
@@ -144,6 +157,33 @@ def random_git(spread: float) -> GitForCausalLM:
     model = GitForCausalLM(config).eval()
     model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=2, eos_token_id=3, max_new_tokens=12)
     return model
+
+
+def random_blip() -> BlipForConditionalGeneration:
+    """A BLIP of two vision and two text layers, in double precision."""
+    set_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
+    text = {**shape, "encoder_hidden_size": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    text |= {"vocab_size": 50, "max_position_embeddings": POSITIONS, "pad_token_id": 0, "bos_token_id": 4}
+    config = BlipConfig(
+        text_config={**text, "eos_token_id": 3, "sep_token_id": 3},
+        vision_config={**shape, "image_size": PICTURE, "patch_size": PATCH},
+    )
+    return BlipForConditionalGeneration(config).double().eval()
+
+
+def random_vision_encoder_decoder() -> VisionEncoderDecoderModel:
+    """A ViT and a GPT-2 of two layers each, in double precision; its pad token is its end token, as is usual."""
+    set_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
+    text = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 50, "n_positions": POSITIONS}
+    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        ViTConfig(**shape, image_size=PICTURE, patch_size=PATCH),
+        GPT2Config(**text, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=1),
+        decoder_start_token_id=1,
+        pad_token_id=1,
+    )
+    return VisionEncoderDecoderModel(config).double().eval()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@ import shutil
 
 import pytest
 import torch
+from conftest import random_blip, random_git, random_vision_encoder_decoder
 from safetensors.torch import load_file, save_file
-from transformers import AutoProcessor, BertConfig
+from torch.nn.functional import cross_entropy, one_hot
+from transformers import AutoProcessor, BertConfig, set_seed
 
 from helpers.errors import CheckpointError
 from helpers.families import aligned, generation_inputs, load_checkpoint, load_processor, picture_tokens
@@ -127,3 +129,77 @@ def test_weights_that_a_checkpoint_lacks_are_said(checkpoint, tmp_path, log):
     save_file({name: value for name, value in weights.items() if name != gone}, folder / "model.safetensors")
     load_checkpoint(str(folder))
     assert gone in log.text
+
+
+FAMILY_MODELS = {
+    "git": lambda: random_git(0.1).double(),
+    "blip": random_blip,
+    "vision-encoder-decoder": random_vision_encoder_decoder,
+}
+of_each_family = pytest.mark.parametrize("family", FAMILY_MODELS)
+
+
+def tokens_of(family):
+    """Three captions of different lengths, made of numbers, with their padding."""
+    set_seed(1)
+    input_ids = torch.randint(5, 50, (3, 9))
+    attention_mask = (torch.arange(9) < torch.tensor([[9], [6], [4]])).long()
+    pad = 1 if family == "vision-encoder-decoder" else 0
+    return {
+        "pixel_values": torch.randn(3, 3, 48, 48, dtype=torch.float64),
+        "input_ids": input_ids.masked_fill(attention_mask == 0, pad),
+        "attention_mask": attention_mask,
+        "labels": input_ids.masked_fill(attention_mask == 0, -100),
+    }
+
+
+@of_each_family
+def test_each_familys_own_loss_follows_from_its_aligned_logits(family):
+    model, batch = FAMILY_MODELS[family](), tokens_of(family)
+    logits, labels = aligned(model, batch)
+    if family == "vision-encoder-decoder":
+        own = model(pixel_values=batch["pixel_values"], labels=batch["labels"]).loss
+    else:
+        own = model(**batch).loss
+    assert cross_entropy(logits.flatten(0, 1), labels.flatten()).item() == pytest.approx(own.item(), abs=1e-5)
+
+
+@of_each_family
+def test_an_oracle_that_always_predicts_the_right_token_has_no_errors(family):
+    """Its logits, put in place of the model's own, are paired with the very labels that it was made from."""
+    model, batch = FAMILY_MODELS[family](), tokens_of(family)
+    expected = batch["labels"] if family == "vision-encoder-decoder" else batch["labels"][:, 1:]
+
+    def know(module, inputs, outputs):
+        # At each text position, the token that stands there, or the next one where the family predicts ahead.
+        right = batch["labels"] if family == "vision-encoder-decoder" else batch["labels"].roll(-1, dims=1)
+        outputs.logits = one_hot(right.clamp(min=0), outputs.logits.shape[-1]).double() * 100
+        return outputs
+
+    model.register_forward_hook(know)
+    logits, labels = aligned(model, batch)
+    told = labels != -100
+    assert torch.equal(labels, expected)
+    assert told.sum() == (expected != -100).sum() > 0
+    assert (logits.argmax(-1) == labels)[told].all()
+    assert cross_entropy(logits.flatten(0, 1), labels.flatten()).item() < 1e-6
+
+
+@of_each_family
+def test_a_prediction_knows_only_what_stands_before_it(family):
+    """Changing a token changes no prediction up to and including its own."""
+    model, batch = FAMILY_MODELS[family](), tokens_of(family)
+    before, _ = aligned(model, batch)
+    for name in ("input_ids", "labels"):
+        batch[name][0, 5] = 7 if batch[name][0, 5] != 7 else 8
+    after, labels = aligned(model, batch)
+    place = (labels[0] == batch["labels"][0, 5]).nonzero().max().item()
+    changed = (before[0] - after[0]).abs().amax(-1) > 1e-9
+    assert not changed[: place + 1].any()
+    assert changed[place + 1 :].all()
+
+
+def test_another_family_is_named(model):
+    model.config.model_type = "kosmos-2"
+    with pytest.raises(CheckpointError, match=r"kosmos-2"):
+        aligned(model, tokens_of("git"))

@@ -64,6 +64,17 @@ DRAWN = {
             "'cat' looks most at the lower right (80%) and depends on no single patch",
         ],
     ),
+    "plot_compared": (
+        ({"picture": ("one one", False), "caption": ("a red cat", True), "end": ("", False)}, "a cat"),
+        {"title": "Only the caption"},
+        [
+            "Only the caption",
+            "picture, 2 words, left out: one one",
+            "caption, 3 words: a red cat",
+            "reference, 2 words",
+        ],
+    ),
+    "plot_steps": (({"first": 17.5, "last": 0.003},), {"name": "error rate"}, ["error rate", "first 17.500", "0.003"]),
     "plot_word_probabilities": (([("a", 0.9), ("cat", 0.3)],), {"title": "a cat"}, ["a cat", "0.30"]),
 }
 

@@ -22,10 +22,12 @@ from helpers.plotting.pictures import (
 )
 from helpers.plotting.results import (
     plot_attribute_accuracy,
+    plot_compared,
     plot_confusions,
     plot_lengths,
     plot_mistakes,
     plot_scores,
+    plot_steps,
     plot_word_mistakes,
     plot_word_probabilities,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "plot_attribute_counts",
     "plot_caption_words",
     "plot_captioned_images",
+    "plot_compared",
     "plot_confusions",
     "plot_gallery",
     "plot_lengths",
@@ -46,6 +49,7 @@ __all__ = [
     "plot_patches",
     "plot_picture_pairs",
     "plot_scores",
+    "plot_steps",
     "plot_token_lengths",
     "plot_training_history",
     "plot_word_attention",

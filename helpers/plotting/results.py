@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from textwrap import fill
+from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
@@ -241,4 +241,56 @@ def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
         f"average; their references {expected.mean():.1f}. Right: the difference a picture, from "
         f"{(said - expected).min():+.1f} to {(said - expected).max():+.1f} words."
     )
+    return figure
+
+
+@styled
+def plot_compared(parts: Mapping[str, tuple[str, bool]], reference: str, *, title: str = "") -> DescribedFigure:
+    """What a score compares with a reference, part by part: what counts stands in blue, what is left out in gray.
+
+    Args:
+        parts: name → the words of that part, and whether they count.
+        reference: the caption that they are compared with.
+        title: a line above the parts.
+    """
+    rows = [
+        (f"{name}\n{len(words.split())} words{'' if counts else ', left out'}", words, BLUE if counts else GRAY)
+        for name, (words, counts) in parts.items()
+    ]
+    rows.append((f"reference\n{len(reference.split())} words", reference, GREEN))
+    figure = new_figure(10, 0.3 + 0.55 * len(rows))
+    ax = axes_of(figure, 1, 1)[0, 0]
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), title=title)
+    ax.axis("off")
+    for place, (name, words, color) in enumerate(rows):
+        shown = shorten(words, 200, placeholder=" …") if words else "(nothing)"
+        ax.text(0, place, name, va="center", fontsize=9, color="#222222")
+        ax.text(0.2, place, fill(shown, 105), va="center", fontsize=9, color=color)
+    told = "; ".join(
+        f"{name.replace(chr(10), ', ')}: {shorten(words, 80, placeholder=' …')}" for name, words, _ in rows
+    )
+    figure.alt = f"{title + ': ' if title else ''}what is compared. {told}."
+    return figure
+
+
+@styled
+def plot_steps(steps: Mapping[str, float], *, name: str) -> DescribedFigure:
+    """One number as it changes from step to step, on a logarithmic scale.
+
+    Args:
+        steps: what was done → the number, above 0.
+        name: of the number, for the axis.
+    """
+    figure = new_figure(10, 0.8 + 0.36 * len(steps))
+    ax = axes_of(figure, 1, 1)[0, 0]
+    labels, values = list(steps), list(steps.values())
+    ax.barh(labels, values, color=[GRAY] * (len(steps) - 1) + [BLUE])
+    ax.set_xscale("log")
+    ax.invert_yaxis()
+    ax.axvline(1, color="#222222", linewidth=0.8, linestyle=":")
+    for place, value in enumerate(values):
+        ax.annotate(f"{value:.3f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+    ax.set_xlim(min(values) / 2, max(values) * 3)
+    ax.set(xlabel=f"{name}, logarithmic; the dotted line is 1")
+    figure.alt = f"Bars of the {name}, step by step: " + ", ".join(f"{step} {v:.3f}" for step, v in steps.items()) + "."
     return figure
