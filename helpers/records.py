@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from helpers.data import fingerprint
 from helpers.errors import SettingsError
-from helpers.settings import RECORD, Settings, beside, profile_name, read_record, resolve
+from helpers.settings import RECORD, ROOT, Settings, beside, profile_name, read_record, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ def check_output(settings: Settings) -> None:
     """
     folder = resolve(settings.output)
     ours = any((folder / name).exists() for name in (RECORD, "config.json"))
+    shipped = [resolve(settings.checkpoint), *(ROOT / name for name in ("models", "data", "helpers", "notebooks"))]
+    if any(folder == place or folder.is_relative_to(place) or place.is_relative_to(folder) for place in shipped):
+        raise SettingsError(f"Settings.output is {settings.output}, where the project's own files are; name another.")
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"Settings.output is {settings.output}, which is a file; move it away, or name another.")
     if folder.is_dir() and any(folder.iterdir()) and not ours:

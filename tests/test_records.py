@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.errors import SettingsError
-from helpers.records import changed_values, same_training, save_evaluation, write_whole
+from helpers.records import changed_values, check_output, same_training, save_evaluation, write_whole
 from helpers.settings import ROOT, Settings, read_record
 from helpers.training import load_or_train
 
@@ -169,6 +169,17 @@ def test_a_file_in_the_way_is_said_before_any_training(settings, artifacts, monk
         load_or_train(settings.with_changes(output=output))
     assert "\n" not in str(caught.value)
     assert in_the_way.read_text() == "oops"
+
+
+@pytest.mark.parametrize("output", [".", "models/git-tiny", "models/mine", "notebooks", "data", "/", str(ROOT)])
+def test_what_the_project_ships_is_never_an_output(settings, output):
+    with pytest.raises(SettingsError, match="name another"):
+        check_output(settings.with_changes(output=output))
+
+
+def test_a_checkpoint_is_never_trained_over(settings):
+    with pytest.raises(SettingsError, match="name another"):
+        check_output(settings.with_changes(output=settings.checkpoint))
 
 
 def test_checkpoints_beside_a_captioner_are_its_own(settings, tmp_path):
