@@ -12,15 +12,18 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from datasets import Dataset
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from helpers.data import fingerprint
 from helpers.errors import SettingsError
 from helpers.settings import RECORD, ROOT, Settings, beside, profile_name, read_record, resolve
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINTS = "checkpoints"  # stands beside a captioner's folder while it is trained
 
 
 def same_training(record: Mapping[str, Any], settings: Settings) -> bool:
@@ -33,6 +36,43 @@ def changed_values(record: Mapping[str, Any], settings: Settings) -> str:
     saved = record["settings"]
     now = settings.training_values()
     return ", ".join(f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value)
+
+
+def begin_checkpoints(settings: Settings) -> None:
+    """Writes into the folder of a training's checkpoints what it trains, for `unfinished`."""
+    text = json.dumps(settings.training_values(), indent=2)
+    write_whole(beside(resolve(settings.output), CHECKPOINTS) / "settings.json", text)
+
+
+def unfinished(settings: Settings) -> Path | None:
+    """The newest whole checkpoint of a training with these values that did not come to its end, or None.
+
+    Checkpoints are written in place, so the last one may have been cut off; it is left out then.
+    """
+    folder = beside(resolve(settings.output), CHECKPOINTS)
+    try:
+        begun = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if begun != json.loads(json.dumps(settings.training_values())):
+        return None
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
+    return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether all files of a Trainer's checkpoint are there and can be read to their ends."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        with safe_open(checkpoint / "model.safetensors", "pt"):
+            pass
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            with ZipFile(checkpoint / name) as file:
+                if file.testzip():
+                    return False
+    except (OSError, ValueError, BadZipFile, SafetensorError):
+        return False
+    return True
 
 
 def check_output(settings: Settings) -> None:

@@ -6,20 +6,27 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import DatasetDict
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from helpers.data import load_captions
 from helpers.errors import CheckpointError, SettingsError, enough_memory
 from helpers.families import aligned, generation_inputs, load_checkpoint, vision_encoder_of
 from helpers.metrics import make_compute_metrics
-from helpers.records import changed_values, check_output, move_aside, same_training, save_captioner
+from helpers.records import (
+    CHECKPOINTS,
+    begin_checkpoints,
+    changed_values,
+    check_output,
+    move_aside,
+    same_training,
+    save_captioner,
+    unfinished,
+)
 from helpers.settings import Settings, beside, read_record, resolve
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 
@@ -39,7 +46,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
     """The Trainer's arguments for these settings; every value not named here is the library's default."""
     precision = choose_precision(settings.precision)
     return TrainingArguments(
-        output_dir=str(_checkpoints(settings)),
+        output_dir=str(beside(resolve(settings.output), CHECKPOINTS)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=2 * settings.batch_size,
@@ -144,14 +151,15 @@ class CaptionTrainer(Trainer):
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Trains. An interruption (the stop button) ends the training and keeps the model as far as it got.
 
-        The Trainer's checkpoints stay after an interruption, to continue from, and are removed after a training
-        that came to its end.
+        The Trainer's checkpoints stay after an interruption, or when the process dies, to continue from; they are
+        removed after a training that came to its end.
         """
         folder, began = self.args.output_dir, time.perf_counter()
-        if resume_from_checkpoint is None:
-            shutil.rmtree(folder, ignore_errors=True)
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
         try:
+            if resume_from_checkpoint is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                begin_checkpoints(self.settings)
             with enough_memory("training", **values):
                 output = super().train(resume_from_checkpoint, **kwargs)
             shutil.rmtree(folder, ignore_errors=True)
@@ -176,7 +184,8 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
 
     Args:
         settings: what to train. Values that training does not depend on may differ from the saved ones.
-        resume: continue an interrupted training from its last checkpoint.
+        resume: continue a training that was interrupted, where its captioner would be used as it is. A training that
+            left no captioner, because its process died, is continued in any case.
 
     Returns:
         The model in evaluation mode and its processor.
@@ -193,24 +202,20 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
             aside = move_aside(resolve(settings.output))
             logger.warning("%s It was moved to %s; training another.", error, aside.name)
             found, record = False, None
-    if found:
-        logger.warning("Continuing the training that was stopped at step %d.", record["steps"])
-    elif record:
+    checkpoint = unfinished(settings)
+    if checkpoint:
+        logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
+    elif record and not found:
         logger.warning("The saved captioner was trained with other settings: %s. Training again.",
                        changed_values(record, settings))  # fmt: skip
     else:
-        logger.warning("There is no trained captioner in %s yet: training one first.", settings.output)
+        logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
     trainer = CaptionTrainer(model, processor, load_captions(settings.dataset, seed=settings.seed), settings)
-    checkpoint = get_last_checkpoint(trainer.args.output_dir) if found and _checkpoints(settings).is_dir() else None
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save_captioner(trainer)
     return trainer.model, processor
-
-
-def _checkpoints(settings: Settings) -> Path:
-    return beside(resolve(settings.output), "checkpoints")
 
 
 def learn_by_heart(

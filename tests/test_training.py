@@ -38,13 +38,14 @@ def steps(monkeypatch):
 
     class Steps(list):
         stop_at = None
+        stop_with = KeyboardInterrupt
 
     done, original = Steps(), CaptionTrainer.training_step
 
     def training_step(self, model, inputs, *args, **kwargs):
         if self.state.global_step + 1 == done.stop_at:
             model.train()
-            raise KeyboardInterrupt
+            raise done.stop_with
         loss = original(self, model, inputs, *args, **kwargs)
         done.append((inputs["input_ids"].tolist(), inputs["pixel_values"].sum().item(), loss.item()))
         return loss
@@ -292,6 +293,42 @@ def test_resuming_ends_where_an_uninterrupted_training_does(settings, artifacts,
     assert same_weights(weights(resumed), weights(whole))
 
 
+def killed(settings, steps, stop_at):
+    """A training whose process dies before a step: checkpoints are left, and no captioner."""
+    steps.stop_at, steps.stop_with = stop_at, SystemExit
+    with pytest.raises(SystemExit):
+        load_or_train(settings)
+    steps.stop_at, steps.stop_with = None, KeyboardInterrupt
+    assert read_record(settings.output) is None
+
+
+@pytest.mark.parametrize("damage", [None, "trainer_state.json", "model.safetensors", "optimizer.pt", "rng_state.pth"])
+def test_a_training_that_was_killed_goes_on_from_its_newest_whole_checkpoint(
+    settings, artifacts, steps, monkeypatch, log, damage
+):
+    longer = settings.with_changes(epochs=2)
+    killed(longer, steps, stop_at=4)
+    found = sorted(path.name for path in (artifacts / "captioner.checkpoints").glob("checkpoint-*"))
+    assert found == ["checkpoint-1", "checkpoint-3"]  # the best and the last
+    if damage:
+        file = artifacts / "captioner.checkpoints" / "checkpoint-3" / damage
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    steps.clear()
+    continued, _ = load_or_train(longer)
+    assert len(steps) == (3 if damage else 1)
+    assert f"from step {1 if damage else 3}" in log.text
+    assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(artifacts / "elsewhere"))
+    assert same_weights(weights(continued), weights(load_or_train(longer)[0]))
+
+
+def test_a_killed_training_with_other_values_is_not_continued(settings, steps):
+    killed(settings.with_changes(epochs=2), steps, stop_at=4)
+    steps.clear()
+    load_or_train(settings.with_changes(epochs=3))
+    assert len(steps) == 6
+
+
 def test_a_training_never_goes_on_from_another_ones_checkpoint(settings, steps):
     steps.stop_at = 4
     load_or_train(settings.with_changes(epochs=2))
@@ -331,8 +368,12 @@ def test_other_errors_are_not_swallowed(settings, monkeypatch):
 def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, monkeypatch):
     old = weights(load_or_train(settings)[0])
 
-    def no_space(*_, **__):
-        raise OSError("No space left on device")
+    write = records.Path.write_text
+
+    def no_space(path, *arguments, **options):
+        if path.name == "training.json":
+            raise OSError("No space left on device")
+        return write(path, *arguments, **options)
 
     longer = settings.with_changes(epochs=2)
     with monkeypatch.context() as patch:
