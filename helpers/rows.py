@@ -147,6 +147,9 @@ def _dataset(table: Table, kept: list[int], picture: str, texts: list[str], capt
         if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
             return dataset
         rest = dataset.remove_columns([column for column in dataset.column_names if column in (*texts, "captions")])
+        if not chosen:  # a column of no values cannot be added
+            features = Features({**rest.features, "captions": List(Value("string"))})
+            return Dataset.from_dict({column: [] for column in features}, features=features)
         return rest.add_column("captions", chosen, feature=List(Value("string")))
     others = [column for column in table.columns if column not in (picture, "image", "captions", *texts)]
     columns = {name: _one_kind([table.rows[i].get(name) for i in kept]) for name in others}

@@ -269,3 +269,11 @@ def test_the_fingerprint_changes_with_a_caption_and_with_a_picture(tmp_path):
     assert of(captions) == of(captions)
     assert len(of(captions)) == 16
     assert len({of(captions), of([["x"], ["yy", "y"], ["z"]]), of([["x"], ["y", "yyy"], ["z"]]), of(captions, 1)}) == 4
+
+
+def test_of_a_table_with_embedded_pictures_every_row_may_be_at_fault(tmp_path, creatures):
+    few = creatures["test"].select(range(4)).select_columns(["image"])
+    few.add_column("text", [1, 2, 3, 4]).to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(DataError, match="4 of 4 rows cannot be used"):
+        load_captions(str(tmp_path / "train.parquet"))
+    assert len(data_report(str(tmp_path / "train.parquet"))) == 5
