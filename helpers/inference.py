@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from transformers import PreTrainedModel
 
-from helpers.errors import enough_memory
+from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import generation_inputs, tokenizer_of
 from helpers.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
@@ -56,7 +59,17 @@ def caption_images(
 
     Returns:
         A Caption for each picture, in order.
+
+    Raises:
+        ImageError: a picture cannot be used, or there is no list of them.
+        SettingsError: a number is out of its range.
+        MemoryShortage: there is too little memory; the message says which numbers to lower.
     """
+    if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or not hasattr(images, "__len__"):
+        raise ImageError(f"{reprlib.repr(images)} is no list of pictures; put one picture in brackets: [picture].")
+    for name, value in {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise SettingsError(f"{name} is {reprlib.repr(value)}; give a whole number from 1.")
     model.eval()
     said: list[Caption] = []
     kept: list[float] = []

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from helpers.claims import Claims, Once, check_content, check_picture
-from helpers.errors import ImageError
+from helpers.errors import ImageError, SettingsError
 from helpers.fetch import fetch, shown
 from helpers.settings import resolve
 
@@ -91,11 +91,10 @@ def _file(name: str) -> bytes:
             raise ImageError(f"{name} is {_instead(path)}.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except ImageError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a ~name that is nobody's
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"{name[:80]} cannot be opened: {reason}; check the path.") from None
+    except SettingsError as error:
+        raise ImageError(str(error)) from None
+    except OSError as error:
+        raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; check the path.") from None
     if len(content) > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
     return content

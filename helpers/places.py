@@ -45,6 +45,9 @@ def locate(name: str, kind: str) -> str:
     Raises:
         CheckpointError or DataError: it is on neither; the message suggests the nearest name that exists.
     """
+    name = str(name)
+    if not name.strip():
+        raise _ERRORS[kind](f"The {_NOUNS[kind]} has no name; give a folder or a Hub id (owner/name).")
     path = resolve(name)
     if path.exists():
         return str(path)

@@ -19,7 +19,17 @@ from safetensors import SafetensorError, safe_open
 
 from helpers.data import fingerprint
 from helpers.errors import SettingsError
-from helpers.settings import RECORD, ROOT, Settings, beside, profile_name, read_record, resolve
+from helpers.settings import (
+    RECORD,
+    ROOT,
+    Settings,
+    artifacts_folder,
+    beside,
+    captioner_folder,
+    profile_name,
+    read_record,
+    resolve,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +51,7 @@ def changed_values(record: Mapping[str, Any], settings: Settings) -> str:
 def begin_checkpoints(settings: Settings) -> None:
     """Writes into the folder of a training's checkpoints what it trains, for `unfinished`."""
     text = json.dumps(settings.training_values(), indent=2)
-    write_whole(beside(resolve(settings.output), CHECKPOINTS) / "settings.json", text)
+    write_whole(beside(captioner_folder(settings.output), CHECKPOINTS) / "settings.json", text)
 
 
 def unfinished(settings: Settings) -> Path | None:
@@ -49,7 +59,7 @@ def unfinished(settings: Settings) -> Path | None:
 
     Checkpoints are written in place, so the last one may have been cut off; it is left out then.
     """
-    folder = beside(resolve(settings.output), CHECKPOINTS)
+    folder = beside(captioner_folder(settings.output), CHECKPOINTS)
     try:
         begun = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -81,14 +91,15 @@ def check_output(settings: Settings) -> None:
     Raises:
         SettingsError: the output folder is a file, holds other things than a captioner, or cannot be written to.
     """
-    folder = resolve(settings.output)
-    ours = any((folder / name).exists() for name in (RECORD, "config.json"))
+    folder = captioner_folder(settings.output)
     shipped = [resolve(settings.checkpoint), *(ROOT / name for name in ("models", "data", "helpers", "notebooks"))]
-    if any(folder == place or folder.is_relative_to(place) or place.is_relative_to(folder) for place in shipped):
+    inside = any(folder.is_relative_to(place) for place in shipped)
+    if inside or any(place.is_relative_to(folder) for place in (*shipped, artifacts_folder())):
         raise SettingsError(f"Settings.output is {settings.output}, where the project's own files are; name another.")
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"Settings.output is {settings.output}, which is a file; move it away, or name another.")
-    if folder.is_dir() and any(folder.iterdir()) and not ours:
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names and RECORD not in names and not {"config.json", "model.safetensors"} <= names:
         raise SettingsError(f"Settings.output is {settings.output}, a folder of other things; name a new folder.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +126,7 @@ def save_captioner(trainer: Any) -> Path:
     """
     settings = trainer.settings
     check_output(settings)
-    folder = resolve(settings.output)
+    folder = captioner_folder(settings.output)
     fresh, old = beside(folder, "new"), beside(folder, "old")
     record = {
         "settings": asdict(settings),
@@ -133,7 +144,9 @@ def save_captioner(trainer: Any) -> Path:
         (fresh / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
         # The record comes last: a folder that has one is whole.
         (fresh / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
-        if folder.exists() and (before is None or not same_training(before, settings)):
+        strange = folder.is_dir() and {path.name for path in folder.iterdir()} - {path.name for path in fresh.iterdir()}
+        worse = before and trainer.interrupted and not before["interrupted"]
+        if folder.exists() and (before is None or strange or worse or not same_training(before, settings)):
             aside = move_aside(folder)
             logger.warning("The captioner that was in %s was moved to %s.", settings.output, aside.name)
         shutil.rmtree(old, ignore_errors=True)

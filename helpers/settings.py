@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -74,7 +76,7 @@ class Settings:
             wanted = f"give {'a whole number' if whole else 'a number'} {reach}"
             number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
             if not number or not low <= value <= high or (above and value == low):
-                raise SettingsError(f"Settings.{name} is {value!r}; {wanted}.")
+                raise SettingsError(f"Settings.{name} is {reprlib.repr(value)}; {wanted}.")
         for name in ("dataset", "checkpoint", "output", "push_to"):
             value = getattr(self, name)
             if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):
@@ -164,7 +166,13 @@ def resolve(name: str | Path) -> Path:
     A name under artifacts/ lies in `artifacts_folder()`; any other lies in the current folder if it is there, and
     in the project's root otherwise.
     """
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.stat()
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{reprlib.repr(name)} is no name of a file or folder ({reason}); give another.") from None
     if path.is_absolute():
         return path
     if path.parts[:1] == ("artifacts",):
@@ -177,7 +185,7 @@ def read_record(output: str | Path) -> dict | None:
 
     Saving writes beside the captioner and renames twice; where it was stopped between the two, this does the second.
     """
-    folder = resolve(output)
+    folder = captioner_folder(output)
     fresh = beside(folder, "new")
     if not folder.exists() and _record_in(fresh) is not None:
         fresh.rename(folder)
@@ -187,9 +195,14 @@ def read_record(output: str | Path) -> dict | None:
     return record
 
 
+def captioner_folder(output: str | Path) -> Path:
+    """Where a captioner lies: what `resolve` says, or where a link at that place leads."""
+    return resolve(output).resolve()
+
+
 def beside(folder: Path, what: str) -> Path:
-    """A folder that belongs to a captioner's and stands next to it: captioner.new, captioner.checkpoints."""
-    return folder.with_name(f"{folder.name}.{what}")
+    """A hidden folder next to a captioner's, by a name that nobody gives to things of their own."""
+    return folder.parent / f".{folder.name or 'root'}.{what}"
 
 
 def _record_in(folder: Path) -> dict | None:
@@ -199,6 +212,7 @@ def _record_in(folder: Path) -> dict | None:
         known = {field.name for field in fields(Settings)}
         record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
         Settings(**record["settings"])
-        return record if {"profile", "steps", "planned_steps", "interrupted"} <= set(record) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        kinds = {"profile": str, "steps": int, "planned_steps": int, "interrupted": bool}
+        return record if all(isinstance(record[name], kind) for name, kind in kinds.items()) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from helpers.data import load_captions
-from helpers.errors import CheckpointError, SettingsError, enough_memory
+from helpers.errors import CheckpointError, DataError, SettingsError, enough_memory
 from helpers.families import aligned, generation_inputs, load_checkpoint, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.records import (
@@ -27,7 +27,7 @@ from helpers.records import (
     save_captioner,
     unfinished,
 )
-from helpers.settings import Settings, beside, read_record, resolve
+from helpers.settings import Settings, beside, captioner_folder, read_record
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
     """The Trainer's arguments for these settings; every value not named here is the library's default."""
     precision = choose_precision(settings.precision)
     return TrainingArguments(
-        output_dir=str(beside(resolve(settings.output), CHECKPOINTS)),
+        output_dir=str(beside(captioner_folder(settings.output), CHECKPOINTS)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=2 * settings.batch_size,
@@ -105,6 +105,9 @@ class CaptionTrainer(Trainer):
 
     def __init__(self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings):
         check_output(settings)
+        lacking = [split for split in ("train", "validation") if not len(dataset.get(split, ()))]
+        if lacking:
+            raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
         self.settings = settings
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
@@ -199,7 +202,7 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
         try:
             return load_checkpoint(settings.output)
         except CheckpointError as error:
-            aside = move_aside(resolve(settings.output))
+            aside = move_aside(captioner_folder(settings.output))
             logger.warning("%s It was moved to %s; training another.", error, aside.name)
             found, record = False, None
     checkpoint = unfinished(settings)

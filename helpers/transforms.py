@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
+from helpers.errors import DataError
 from helpers.families import image_processor_of, tokenizer_of
 from helpers.pictures import load_image
 
@@ -115,6 +116,8 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         A memory-mapped Dataset with the columns pixels (the bytes of uint8 pixels), shape ([3, height, width]),
         kept (the share of the picture that the centre crop left), captions and row (the picture's number in the split).
     """
+    if not isinstance(dataset, Dataset) or not {"image", "captions"} <= set(dataset.column_names) or not len(dataset):
+        raise DataError("This is no split with rows and the columns image and captions; take one of load_captions.")
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
         pictures = [load_image(picture) for picture in batch["image"]]

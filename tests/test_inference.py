@@ -3,8 +3,9 @@ import io
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from helpers.errors import ImageError
+from helpers.errors import ImageError, SettingsError
 from helpers.inference import Caption, caption_images
 
 
@@ -96,3 +97,16 @@ def test_a_caption_does_not_change():
     caption = Caption("a cat", 0.5, (("a", 1.0), ("cat", 0.25)))
     with pytest.raises(AttributeError):
         caption.text = "a dog"
+
+
+@pytest.mark.parametrize("images", ["a.png", b"bytes", Image.new("RGB", (8, 8)), None, iter([])])
+def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
+    with pytest.raises(ImageError, match="in brackets"):
+        caption_images(talker, processor, images)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "num_beams", "max_new_tokens"])
+@pytest.mark.parametrize("value", [0, -1, None, 1.5, "4", True])
+def test_numbers_out_of_their_range_are_named(talker, processor, pictures, name, value):
+    with pytest.raises(SettingsError, match=f"{name} is"):
+        caption_images(talker, processor, pictures[:1], **{name: value})

@@ -221,8 +221,8 @@ def half_written(folder):
     (folder / "captioner" / "training.json").write_text(json.dumps({**record, "interrupted": False}))
     weights = folder / "captioner" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1_000_000])
-    shutil.copytree(folder / "captioner", folder / "captioner.new")
-    (folder / "captioner.new" / "training.json").write_text('{"settings": {"dataset"')
+    shutil.copytree(folder / "captioner", folder / ".captioner.new")
+    (folder / ".captioner.new" / "training.json").write_text('{"settings": {"dataset"')
     (folder / "evaluation.json").write_text('{"dataset": {')
 
 

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from helpers.data import load_captions
 from helpers.errors import SettingsError
-from helpers.records import changed_values, check_output, same_training, save_evaluation, write_whole
+from helpers.families import load_checkpoint
+from helpers.records import (
+    changed_values,
+    check_output,
+    same_training,
+    save_captioner,
+    save_evaluation,
+    write_whole,
+)
 from helpers.settings import ROOT, Settings, read_record
-from helpers.training import load_or_train
+from helpers.training import CaptionTrainer, load_or_train
 
 
 def test_where_no_captioner_is_there_is_no_record(artifacts):
@@ -125,7 +134,7 @@ def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
 def test_a_save_stopped_between_its_two_renames_is_finished(settings, artifacts):
     load_or_train(settings)
     whole = read_record(settings.output)
-    (artifacts / "captioner").rename(artifacts / "captioner.new")
+    (artifacts / "captioner").rename(artifacts / ".captioner.new")
     assert read_record(settings.output) == whole
     assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
 
@@ -142,8 +151,8 @@ def test_a_record_that_cannot_be_read_is_none(artifacts, log, broken):
 
 
 def test_an_unfinished_new_captioner_does_not_become_the_captioner(artifacts):
-    (artifacts / "captioner.new").mkdir(parents=True)
-    (artifacts / "captioner.new" / "model.safetensors").touch()
+    (artifacts / ".captioner.new").mkdir(parents=True)
+    (artifacts / ".captioner.new" / "model.safetensors").touch()
     assert read_record("artifacts/captioner") is None
     assert not (artifacts / "captioner").exists()
 
@@ -151,6 +160,7 @@ def test_an_unfinished_new_captioner_does_not_become_the_captioner(artifacts):
 def test_a_captioner_that_is_not_ours_is_moved_aside_and_not_deleted(settings, artifacts):
     (artifacts / "captioner").mkdir(parents=True)
     (artifacts / "captioner" / "config.json").write_text("somebody's")
+    (artifacts / "captioner" / "model.safetensors").touch()
     load_or_train(settings)
     assert (artifacts / "captioner-1" / "config.json").read_text() == "somebody's"
     assert read_record(settings.output)["steps"] == 2
@@ -199,3 +209,59 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_text() == "old"
     write_whole(path, "new")
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("output", ["artifacts", "artifacts/..", "x" * 300, "a\0b", "~nobody-at-all/x"])
+def test_what_is_no_place_for_a_captioner_is_said(settings, artifacts, output):
+    with pytest.raises(SettingsError) as caught:
+        check_output(settings.with_changes(output=output))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_only_looks_like_a_captioner_is_left_alone(settings, artifacts):
+    (artifacts / "site").mkdir(parents=True)
+    (artifacts / "site" / "config.json").write_text("of a web site")
+    with pytest.raises(SettingsError, match="other things"):
+        load_or_train(settings.with_changes(output="artifacts/site"))
+
+
+def saved_again(settings, interrupted=False):
+    model, processor = load_checkpoint(settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, load_captions(settings.dataset), settings)
+    trainer.interrupted = interrupted
+    save_captioner(trainer)
+
+
+def test_notes_in_a_captioners_folder_are_kept(settings, artifacts):
+    load_or_train(settings)
+    (artifacts / "captioner" / "my-notes.txt").write_text("important")
+    saved_again(settings)
+    assert (artifacts / "captioner-1" / "my-notes.txt").read_text() == "important"
+
+
+def test_folders_beside_a_captioner_are_left_alone(settings, artifacts):
+    for name in ("captioner.old", "captioner.new", "captioner.checkpoints", "checkpoints"):
+        (artifacts / name).mkdir(parents=True)
+        (artifacts / name / "thesis.txt").write_text(name)
+    load_or_train(settings)
+    saved_again(settings)
+    for name in ("captioner.old", "captioner.new", "captioner.checkpoints", "checkpoints"):
+        assert (artifacts / name / "thesis.txt").read_text() == name
+
+
+def test_a_finished_captioner_is_not_lost_to_an_interrupted_one(settings, artifacts, log):
+    load_or_train(settings)
+    saved_again(settings, interrupted=True)
+    assert read_record("artifacts/captioner")["interrupted"]
+    assert not read_record("artifacts/captioner-1")["interrupted"]
+    assert "captioner-1" in log.text
+
+
+def test_a_captioner_behind_a_link_stays_there(settings, artifacts, tmp_path):
+    artifacts.mkdir()
+    (tmp_path / "large-disk").mkdir()
+    (artifacts / "captioner").symlink_to(tmp_path / "large-disk" / "captioner")
+    load_or_train(settings)
+    assert (artifacts / "captioner").is_symlink()
+    assert (tmp_path / "large-disk" / "captioner" / "model.safetensors").is_file()
+    assert read_record(settings.output)["steps"] == 2

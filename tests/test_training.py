@@ -254,7 +254,7 @@ def test_other_settings_train_again_and_move_the_old_captioner_aside(settings, a
     assert same_weights(old, weights(load_checkpoint("artifacts/captioner-1")[0]))
     load_or_train(settings)
     assert read_record("artifacts/captioner-2")["settings"]["epochs"] == 2
-    assert not (artifacts / "captioner.new").exists()
+    assert not (artifacts / ".captioner.new").exists()
 
 
 def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, artifacts, steps, log):
@@ -264,7 +264,7 @@ def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, arti
     assert not model.training
     record = read_record(longer.output)
     assert (record["interrupted"], record["steps"], record["planned_steps"]) == (True, 2, 4)
-    assert not (artifacts / "captioner.new").exists()
+    assert not (artifacts / ".captioner.new").exists()
     assert any("2 of 4" in message for message in messages(log))
 
     log.clear()
@@ -308,10 +308,10 @@ def test_a_training_that_was_killed_goes_on_from_its_newest_whole_checkpoint(
 ):
     longer = settings.with_changes(epochs=2)
     killed(longer, steps, stop_at=4)
-    found = sorted(path.name for path in (artifacts / "captioner.checkpoints").glob("checkpoint-*"))
+    found = sorted(path.name for path in (artifacts / ".captioner.checkpoints").glob("checkpoint-*"))
     assert found == ["checkpoint-1", "checkpoint-3"]  # the best and the last
     if damage:
-        file = artifacts / "captioner.checkpoints" / "checkpoint-3" / damage
+        file = artifacts / ".captioner.checkpoints" / "checkpoint-3" / damage
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     steps.clear()
     continued, _ = load_or_train(longer)
@@ -384,7 +384,7 @@ def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, m
     assert same_weights(old, weights(load_or_train(settings)[0]))
     load_or_train(longer)
     assert read_record(settings.output)["settings"]["epochs"] == 2
-    assert not (artifacts / "captioner.new").exists()
+    assert not (artifacts / ".captioner.new").exists()
 
 
 def test_two_pictures_are_learnt_by_heart_and_said(model, dataset, processor):
