@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
-from huggingface_hub import HfApi, constants, get_token
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
@@ -162,11 +162,13 @@ def _what_happened(error: Exception, repo_id: str) -> str:
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if isinstance(error, LocalTokenNotFoundError) or (status == 401 and not get_token()):
         return (
-            f"{repo_id} could not be shared, because there is no token; make one that may write at "
-            f"{constants.ENDPOINT}/settings/tokens and give it to notebook_login()"
+            f"{repo_id} could not be shared, because there is no token; make one that may write, in the settings of "
+            "your account on the Hub, and give it to notebook_login()"
         )
     if status == 401:
-        return f"{repo_id} could not be shared, because the Hub does not know your token; run notebook_login()"
+        return (
+            f"{repo_id} could not be shared, because the Hub does not know your token; give another to notebook_login()"
+        )
     if status == 403:
         return (
             f"{repo_id} could not be shared, because your token may not write there; name a repository of your own, "

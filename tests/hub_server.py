@@ -143,9 +143,12 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(401, "Invalid username or password.")
         return user
 
+    def _hidden(self, repository: Repository, user: str | None) -> bool:
+        return repository.private and repository.owner != user
+
     def _readable(self, kind: str, repo_id: str) -> Repository:
         user, found = self._user(), self.server.repositories.get((kind, repo_id))
-        if found is None or (found.private and found.owner != user):
+        if found is None or self._hidden(found, user):
             # The Hub says the same of what is not there and of what is not yours: 401 to nobody, 404 to somebody.
             status = 404 if user else 401
             raise Refused(status, "Repository not found" if user else "Invalid username or password.", "RepoNotFound")
@@ -169,6 +172,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._json({"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return self._create(json.loads(self.content))
+        if found := re.fullmatch(r"/api/(models|datasets)", path):
+            return self._listing(KINDS[found[1]])
         if found := re.fullmatch(r"/api/(models|datasets)/([\w.-]+/[\w.-]+)(?:/(.*))?", path):
             kind, repo_id, rest = KINDS[found[1]], found[2], found[3] or ""
             what, _, more = rest.partition("/")
@@ -208,6 +213,13 @@ class Handler(BaseHTTPRequestHandler):
         private = asked.get("private") or asked.get("visibility") == "private"
         self.server.add(repo_id, kind=kind, private=bool(private))
         return self._json({"url": url, "name": repo_id, "id": repo_id})
+
+    def _listing(self, kind: str) -> tuple[int, dict[str, str], bytes]:
+        """What a user has that whoever asks may see."""
+        user, [author] = self._user(), self.query.get("author", [""])
+        repositories = [(repo_id, found) for (what, repo_id), found in self.server.repositories.items() if what == kind]
+        seen = [repo_id for repo_id, found in repositories if found.owner == author and not self._hidden(found, user)]
+        return self._json([{"_id": repo_id, "id": repo_id, "modelId": repo_id} for repo_id in seen])
 
     def _preupload(self, kind: str, repo_id: str) -> tuple[int, dict[str, str], bytes]:
         self._writable(kind, repo_id)

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -465,17 +466,39 @@ def _(room):
 # The Hub
 
 
+def shared(room, status: int = 0, token: str = "") -> None:
+    """Shares to a Hub that answers everything with `status`, or without a network."""
+    model, processor = load_or_train(room.settings)
+    if token:
+        room.monkeypatch.setenv("HF_TOKEN", token)
+    room.then()
+    with room.hub(lambda request: (status, None, {"error": "No."})) if status else nullcontext():
+        share(model, processor, "me/captioner")
+
+
 @mistake("The Hub", "A captioner is shared without logging in")
 def _(room):
-    model, processor = load_checkpoint(room.settings.checkpoint)
-    with room.hub(lambda request: (401, None, {"error": "Invalid username or password."})):
-        share(model, processor, "me/captioner")
+    shared(room, 401)
+
+
+@mistake("The Hub", "A captioner is shared with a token that the Hub does not know")
+def _(room):
+    shared(room, 401, "hf_" + "madeUp" * 5)
+
+
+@mistake("The Hub", "A captioner is shared to somebody else's repository, or with a token that may only read")
+def _(room):
+    shared(room, 403, "hf_" + "madeUp" * 5)
+
+
+@mistake("The Hub", "The Hub has a fault while a captioner is shared")
+def _(room):
+    shared(room, 500, "hf_" + "madeUp" * 5)
 
 
 @mistake("The Hub", "A captioner is shared without a network")
 def _(room):
-    model, processor = load_checkpoint(room.settings.checkpoint)
-    share(model, processor, "me/captioner")
+    shared(room)
 
 
 @pytest.fixture
