@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from pathlib import Path
 
 import imagehash
+import numpy as np
 from datasets import Dataset, DatasetDict, Image
 
+from helpers.copies import chosen_groups, content, groups_by_split, in_other_splits
 from helpers.errors import DataError
 from helpers.rows import usable
 from helpers.tables import SPLITS, read_tables
@@ -36,7 +37,9 @@ def load_captions(
         max_left_out: the largest share of rows that may be left out.
 
     Returns:
-        The splits train, validation and test, each with image, captions (a list of texts) and all other columns.
+        The splits train, validation and test, each with image, captions (a list of texts) and all other columns. A
+        lone split is divided 80/10/10; of two splits the missing one is taken from train. Pictures that are the same,
+        or nearly so, stay together, and rows keep their order.
 
     Raises:
         DataError: no caption column, no picture column, an empty split, or more than `max_left_out` of the rows
@@ -68,12 +71,14 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
 
     Returns:
         A Dataset with the columns split, row (its number, or "all" for a split's own line), pictures, captions,
-        identical_pictures (how many pictures of the split stand in it more than once) and reason.
+        identical_pictures (how many pictures of the split stand in it more than once), in_other_splits (how many stand
+        in another split too, or look nearly the same as one that does) and reason.
     """
     splits, left_out = _read(name, caption_columns, images)
+    shared = in_other_splits(groups_by_split(splits))
     table = []
     for split, dataset in splits.items():
-        copies = Counter(_digest(_bytes(row["image"])) for row in dataset.cast_column("image", Image(decode=False)))
+        copies = Counter(_digest(content(row["image"])) for row in dataset.cast_column("image", Image(decode=False)))
         table.append(
             {
                 "split": split,
@@ -81,10 +86,11 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
                 "pictures": len(dataset),
                 "captions": sum(len(captions) for captions in dataset["captions"]),
                 "identical_pictures": sum(count for count in copies.values() if count > 1),
+                "in_other_splits": shared[split],
                 "reason": "",
             }
         )
-    blank = {"pictures": 0, "captions": 0, "identical_pictures": 0}
+    blank = {"pictures": 0, "captions": 0, "identical_pictures": 0, "in_other_splits": 0}
     for entry in left_out:
         table.append({"split": entry["split"], "row": str(entry["row"]), **blank, "reason": entry["reason"]})
     return Dataset.from_list(table)
@@ -109,7 +115,7 @@ def fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits that change with any caption or picture of the data set."""
     digest = hashlib.sha256()
     for row in dataset.select_columns(["image", "captions"]).cast_column("image", Image(decode=False)):
-        digest.update(_bytes(row["image"]) + "\0".join(row["captions"]).encode() + b"\1")
+        digest.update(content(row["image"]) + "\0".join(row["captions"]).encode() + b"\1")
     return digest.hexdigest()[:16]
 
 
@@ -122,25 +128,52 @@ def _read(name: str, caption_columns: str | list[str] | None, images: str | None
     return splits, left_out
 
 
-def _bytes(stored: dict) -> bytes:
-    return stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
-
-
-def _digest(content: bytes | None) -> str:
-    return hashlib.sha256(content or b"").hexdigest()
+def _digest(picture: bytes) -> str:
+    return hashlib.sha256(picture).hexdigest()
 
 
 def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
-    """The three splits: what is there stays, what is missing is taken from train."""
-    splits = DatasetDict({SPLITS.get(split, split): dataset for split, dataset in splits.items()})
-    if len(splits) == 1 and "train" not in splits:
-        splits = DatasetDict({"train": next(iter(splits.values()))})
-    if "train" not in splits:
-        raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
-    whole = len(splits["train"])
-    for missing in (split for split in ("test", "validation") if split not in splits):
-        if whole < 3:
-            raise DataError(f"{name} has {whole} rows, and three splits need at least 3; add some.")
-        parts = splits["train"].train_test_split(test_size=max(1, round(whole / 10)), seed=seed)
-        splits["train"], splits[missing] = parts["train"], parts["test"]
+    """The three splits: what is there stays, what is missing is taken from train, copies together."""
+    splits = _renamed(splits, name)
+    missing = [split for split in ("test", "validation") if split not in splits]
+    if not missing:
+        return splits
+    groups = groups_by_split(splits)
+    if shared := sum(in_other_splits(groups).values()):
+        logger.warning(
+            "%s: %d pictures are in another split too, or nearly the same as one that is; data_report(%r) counts them.",
+            name,
+            shared,
+            name,
+        )
+    train, left = splits["train"], np.arange(len(groups["train"]))
+    if (different := len(set(groups["train"].tolist()))) <= len(missing):
+        raise DataError(
+            f"{name} has {different} different pictures to divide, and {len(missing) + 1} splits need at least "
+            f"{len(missing) + 1}; add some."
+        )
+    target = max(1, round(len(left) / 10))
+    for later, split in zip((len(missing), 1), missing, strict=False):
+        _, which, sizes = np.unique(groups["train"][left], return_inverse=True, return_counts=True)
+        taken = np.isin(which, chosen_groups(sizes, target, len(sizes) - later, seed))
+        splits[split], left = train.select(left[taken]), left[~taken]
+    splits["train"] = train.select(left)
     return DatasetDict({split: splits[split] for split in ("train", "validation", "test")})
+
+
+def _renamed(splits: DatasetDict, name: str) -> DatasetDict:
+    """The splits by their names here, in order; without others, which no one learns from."""
+    if len(splits) == 1:
+        return DatasetDict({"train": next(iter(splits.values()))})
+    found = DatasetDict()
+    for split, dataset in splits.items():
+        known = SPLITS.get(split)
+        if known in found:
+            raise DataError(f"{name} has two splits for {known}, of which {split} is one; remove or rename one.")
+        if known:
+            found[known] = dataset
+    if "train" not in found:
+        raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
+    if others := [split for split in splits if split not in SPLITS]:
+        logger.warning("%s: left out the splits %s; only train, validation and test are used.", name, ", ".join(others))
+    return DatasetDict({split: found[split] for split in ("train", "validation", "test") if split in found})

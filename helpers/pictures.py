@@ -70,6 +70,17 @@ def check_image(source: Any) -> None:
     _carefully(picture.load, name)
 
 
+def load_small(source: Any, side: int = 128) -> Image.Image:
+    """What `load_image` gives, of a path or bytes; a large JPEG is decoded at a fraction of its size, which is quick.
+
+    Both sides stay at least as long as `side` where they were.
+    """
+    content, name = _content(source, allow_local=False)
+    picture = _opened(content, name)
+    picture.draft(picture.mode, (side, side))
+    return _rgb(picture, name)
+
+
 def _content(source: Any, allow_local: bool) -> tuple[bytes, str]:
     """The bytes of a picture, and what to call it in a sentence."""
     if isinstance(source, (bytes, bytearray, memoryview)):

@@ -238,7 +238,7 @@ def test_two_tables_of_one_split_are_too_many(tmp_path):
 
 def test_another_picture_of_the_same_name_is_another_picture(tmp_path):
     for i in range(4):
-        Image.new("RGB", (8, 8), (50 * i, 0, 0)).save(tmp_path / f"{i:02}.png")
+        Image.effect_noise((8, 8), 99 + i).save(tmp_path / f"{i:02}.png")
     path = tmp_path / "captions.csv"
     path.write_text(as_csv(rows(4)))
     first = load_captions(str(path))
