@@ -66,7 +66,8 @@ def _caption_columns(table: Table, name: str, asked: str | list[str] | None) -> 
     columns = table.columns
     if asked is None:
         found = [column for column in CAPTION_COLUMNS if column in columns][:1]
-        found = found or sorted(c for c in columns if re.fullmatch(r"(caption|text|sentence)_?\d+", c))
+        numbered = [column for column in columns if re.fullmatch(r"(caption|text|sentence)_?\d+", column)]
+        found = found or sorted(numbered, key=lambda column: (column.rstrip("0123456789"), len(column), column))
     else:
         found = [asked] if isinstance(asked, str) else list(asked)
     missing = [column for column in found if column not in columns]
@@ -82,10 +83,20 @@ def _gathered(table: Table, columns: list[str]) -> list[list[Any]]:
     found = []
     for row in rows:
         values = [row.get(column) for column in columns]
-        texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
+        texts = [text for value in values for text in _texts(value)]
         filled = [text for text in texts if text not in (None, "")] if len(columns) > 1 else texts
         found.append(filled or [None])
     return found
+
+
+def _texts(value: Any) -> list[Any]:
+    """The texts of one column: one, a list of them, or either as {"raw": text}, as Karpathy's splits keep them."""
+    found = value.get("raw", value) if isinstance(value, dict) else value
+    return [item.get("raw", item) if isinstance(item, dict) else item for item in _listed(found)]
+
+
+def _listed(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
 
 
 def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] | None:

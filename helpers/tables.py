@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
+from helpers.coco import picture_folder, rows_of
 from helpers.errors import DataError
 from helpers.places import locate
 from helpers.settings import resolve
@@ -49,9 +50,9 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Table]:
     """The splits that a name leads to.
 
     Args:
-        name: a file (csv, jsonl, json, parquet), a folder with such files or with pictures and a metadata file, a
-            folder that `save_to_disk` wrote, or a Hub id.
-        images: the folder that paths are relative to; the file's own folder where None.
+        name: a file (csv, jsonl, json, COCO's and Karpathy's included, parquet), a folder with such files or with
+            pictures and a metadata file, a folder that `save_to_disk` wrote, or a Hub id.
+        images: the folder that paths are relative to; the file's own folder where None, or for json one beside it.
 
     Returns:
         split → Table; "train" alone where the data set does not come divided.
@@ -64,16 +65,16 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Table]:
         raise DataError(f"images={images!r} is no folder; give the folder of the pictures (looked for {folder}).")
     path = resolve(name)
     if path.is_file():
-        return _grouped(_table(path, folder or path.parent))
+        return _grouped(_table(path, folder))
     if not path.is_dir():
         return _loaded(name, lambda: load_dataset(locate(name, "dataset")))
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _loaded(name, lambda: load_from_disk(str(path)))
     files = _metadata_files(name, path)
     if "train" in files and len(files) == 1:
-        return _grouped(_table(files["train"], folder or files["train"].parent))
+        return _grouped(_table(files["train"], folder))
     if files:
-        return {split: _table(file, folder or file.parent) for split, file in files.items()}
+        return {split: _table(file, folder) for split, file in files.items()}
     _check_folder(name, path)
     return _loaded(name, lambda: load_dataset(str(path)))
 
@@ -133,13 +134,21 @@ def _loaded(name: str, load: Callable[[], Any]) -> dict[str, Table]:
 
 
 def _grouped(table: Table) -> dict[str, Table]:
-    """One table by split, where all of its paths begin with the name of one; as it is otherwise."""
+    """One table by split, where a column split names them or all paths begin with the name of one; else as it is."""
+    if isinstance(table.rows, Dataset):
+        return {"train": table}
     column = next((name for name in PATHS if name in table.columns), None)
-    if isinstance(table.rows, Dataset) or column is None:
+    named = [SPLITS.get(str(row.get("split"))) for row in table.rows]
+    begun = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in table.rows]
+    if any(named):
+        # What is meant for a test must not land in train because its split is mistyped.
+        for i in (i for i, part in enumerate(named) if part is None and i not in table.faults):
+            table.faults[i] = f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}"
+    parts = named if any(named) else begun
+    sound = [part for i, part in enumerate(parts) if i not in table.faults]
+    if not sound or None in sound:
         return {"train": table}
-    parts = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in table.rows]
-    if None in parts:
-        return {"train": table}
+    parts = [part or sound[0] for part in parts]
     groups = {split: [i for i, part in enumerate(parts) if part == split] for split in dict.fromkeys(parts)}
     return {
         split: Table(
@@ -151,7 +160,7 @@ def _grouped(table: Table) -> dict[str, Table]:
     }
 
 
-def _table(file: Path, folder: Path) -> Table:
+def _table(file: Path, folder: Path | None) -> Table:
     if file.suffix not in _READERS:
         raise DataError(f"{file.name} is no data set file; give one that ends in {', '.join(_READERS)}.")
     try:
@@ -161,7 +170,9 @@ def _table(file: Path, folder: Path) -> Table:
     except Exception as error:
         said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
         raise DataError(f"{_shown(file)} cannot be read: {said}; mend it or save it anew.") from None
-    return Table(rows, folder, faults)
+    # COCO's captions do not lie in the folder of their pictures.
+    beside = picture_folder(file, rows) if file.suffix == ".json" else file.parent
+    return Table(rows, folder or beside, faults)
 
 
 def _shown(file: Path) -> str:
@@ -199,7 +210,7 @@ def _json_rows(file: Path) -> tuple[list[dict], dict[int, str]]:
     if file.suffix == ".json":
         rows = json.loads(text)
         if not isinstance(rows, list):
-            raise DataError(f"{_shown(file)} holds no list of rows; write one JSON object a picture between [ and ].")
+            return rows_of(rows, _shown(file))
     else:
         rows = [_line(line) for line in text.splitlines() if line.strip()]
     faults = {i: "it is no JSON object; write one a line" for i, row in enumerate(rows) if not isinstance(row, dict)}
