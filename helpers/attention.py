@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from helpers.errors import CaptioningError
-from helpers.families import aligned, aligned_attention, generation_inputs, patch_grid, tokenizer_of
+from helpers.families import aligned, aligned_attention, end_token_id, generation_inputs, patch_grid, tokenizer_of
 from helpers.inference import load_image, word_places
 from helpers.metrics import bootstrap_interval
 from helpers.transforms import normalized_pixels, picture_pixels
@@ -114,7 +114,7 @@ def _said(model: PreTrainedModel, processor: Any, pixels: np.ndarray, max_new_to
     values = normalized_pixels(pixels, processor).to(model.device)
     inputs = generation_inputs({"pixel_values": values})
     made = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens).tolist()
-    end = tokenizer_of(processor).sep_token_id
+    end = end_token_id(tokenizer_of(processor))
     return [ids[: [*ids, end].index(end) + 1] for ids in made]
 
 

@@ -1,16 +1,22 @@
-"""What differs between captioner families, and nothing else. So far there is one: GIT.
+"""What differs between captioner families, and nothing else.
 
-GIT reads a picture as a row of patch tokens and writes the caption after them, one token at a time.
+GIT reads a picture as a row of patch tokens and writes the caption after them, one token at a time. BLIP and a
+VisionEncoderDecoder (a ViT and a GPT-2) keep the picture apart: their text part looks at it through cross-attention.
+
+What a caption begins and ends with is made a property of the tokenizer when it is loaded, so nothing else has to know:
+`tokenizer(caption)` gives what the model is trained on, and generation ends where the tokenizer would.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -18,6 +24,7 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
     ProcessorMixin,
+    TrOCRProcessor,
 )
 
 from helpers.errors import CaptioningError, CheckpointError, enough_memory, is_memory_error
@@ -25,7 +32,100 @@ from helpers.places import locate
 
 logger = logging.getLogger(__name__)
 
-FAMILIES = ("git",)
+Batch = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """What there is to know about one family.
+
+    Attributes:
+        processor: the class that loads an image processor and a tokenizer together.
+        set_up: makes the tokenizer give captions the first and the last token that the model is trained on.
+        vision: the path of the vision encoder's module inside the model.
+        aligned: the family's part of `aligned`.
+        sees_patches: each word attends to patches in a way that `aligned_attention` can read.
+    """
+
+    processor: Any
+    set_up: Callable[[Any, PretrainedConfig], None]
+    vision: str
+    aligned: Callable[[PreTrainedModel, Batch], tuple[torch.Tensor, torch.Tensor]]
+    sees_patches: bool = False
+
+
+def _as_it_is(tokenizer: Any, config: PretrainedConfig) -> None:
+    """GIT's tokenizer gives [CLS] … [SEP], and so it was trained."""
+
+
+def _blip_tokens(tokenizer: Any, config: PretrainedConfig) -> None:
+    """[DEC] … [SEP]: `generate` starts from [DEC], whereas the tokenizer, a BERT's, gives [CLS]."""
+    start = config.text_config.bos_token_id
+    if start == len(tokenizer):  # a plain BERT vocabulary, to which BLIP's training added the token
+        tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+    _frame(tokenizer, tokenizer.convert_ids_to_tokens(start), tokenizer.sep_token)
+
+
+def _decoder_tokens(tokenizer: Any, config: PretrainedConfig) -> None:
+    """… <|endoftext|>: the model puts its start token first by itself, and a GPT-2 tokenizer gives no end token."""
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    _frame(tokenizer, tokenizer.eos_token or tokenizer.sep_token)
+
+
+def _frame(tokenizer: Any, *edges: str | None) -> None:
+    """Makes a tokenizer put these tokens around every text, cut or not: the last one after it, any other before."""
+    if None in edges:
+        raise ValueError("its vocabulary lacks a token that begins or ends a caption")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[*edges[:-1], "$A", edges[-1]],
+        special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in edges],
+    )
+
+
+def _git_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    # The positions begin with the picture's; the vocabulary head is wide, and runs on the text's alone.
+    outputs = model(**_inputs(batch), logits_to_keep=batch["labels"].shape[1], use_cache=False)
+    return outputs.logits[:, :-1], batch["labels"][:, 1:]
+
+
+def _blip_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    return model(**_inputs(batch)).logits[:, :-1], batch["labels"][:, 1:]
+
+
+def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    given = model.prepare_decoder_input_ids_from_labels(batch["labels"])
+    # The end token is the padding too, so only the mask tells which of them the decoder may look at.
+    inputs = {"decoder_input_ids": given, "decoder_attention_mask": batch["attention_mask"]}
+    return model(pixel_values=batch["pixel_values"], **inputs, use_cache=False).logits, batch["labels"]
+
+
+def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
+    return {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+
+
+FAMILIES = {
+    "git": Family(AutoProcessor, _as_it_is, "git.image_encoder", _git_aligned, sees_patches=True),
+    "blip": Family(AutoProcessor, _blip_tokens, "vision_model", _blip_aligned),
+    # AutoProcessor finds the tokenizer alone. TrOCR's processor joins any image processor and any tokenizer, and what
+    # it saves AutoProcessor can load.
+    "vision-encoder-decoder": Family(TrOCRProcessor, _decoder_tokens, "encoder", _decoder_aligned),
+}
+
+
+def family_of(model: PreTrainedModel) -> Family:
+    """What is known of a model's family.
+
+    Raises:
+        CheckpointError: it is of another family.
+    """
+    kind = model.config.model_type
+    if kind not in FAMILIES:
+        raise CheckpointError(f"A {kind} model is of no family that is known here; choose one of {_names()}.")
+    return FAMILIES[kind]
+
+
+def _names() -> str:
+    return ", ".join(FAMILIES)
 
 
 def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -80,15 +180,19 @@ def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
     place = locate(name, "model")
     with _readable(name):
-        family = PretrainedConfig.get_config_dict(place)[0].get("model_type")
-        if family not in FAMILIES:
-            what = f"is a model of the family {family}" if family else "has no config.json that names its family"
-            raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
+        kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
+        if kind not in FAMILIES:
+            what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
+            raise CheckpointError(f"{name} {what}; choose a checkpoint of {_names()}.")
         # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
-        processor = AutoProcessor.from_pretrained(place, backend="pil")
+        processor = FAMILIES[kind].processor.from_pretrained(place, backend="pil")
         tokenizer = tokenizer_of(processor)
         if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
             raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
+        config = AutoConfig.from_pretrained(place)
+        FAMILIES[kind].set_up(tokenizer, config)
+        positions = config.get_text_config(decoder=True).max_position_embeddings
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
         return processor
 
 
@@ -102,9 +206,14 @@ def tokenizer_of(processor: Any) -> Any:
     return processor.tokenizer
 
 
+def end_token_id(tokenizer: Any) -> int:
+    """The token that ends a caption, of a tokenizer that `load_processor` has set up."""
+    return tokenizer("").input_ids[-1]
+
+
 def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
     """The part of a captioner that looks at the picture."""
-    return model.git.image_encoder
+    return model.get_submodule(family_of(model).vision)
 
 
 def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -123,18 +232,17 @@ def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torc
 
 
 def picture_tokens(model: PreTrainedModel) -> int:
-    """How many positions the picture takes before the caption: its patches and one class token."""
-    vision = model.config.vision_config
+    """How many tokens the text part is given of a picture: its patches and one class token."""
+    vision = vision_encoder_of(model).config
     return (vision.image_size // vision.patch_size) ** 2 + 1
 
 
-def aligned(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs each prediction with the token that it should have been.
 
     GIT and BLIP predict at text position t the token at t + 1, so the logits lose their last position and the labels
-    their first. GIT's positions begin with the picture's; its vocabulary head runs on the text's alone
-    (`logits_to_keep`). A VisionEncoderDecoder is given its labels one position later, so that its logits and labels
-    stand at the same places already.
+    their first. A VisionEncoderDecoder is given its labels one position later, so that its logits and labels stand at
+    the same places already.
 
     Args:
         model: a captioner.
@@ -147,18 +255,8 @@ def aligned(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[
     Raises:
         CheckpointError: the model is of another family.
     """
-    inputs = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask")}
-    labels, family = batch["labels"].to(model.device), model.config.model_type
-    if family == "vision-encoder-decoder":
-        given = model.prepare_decoder_input_ids_from_labels(labels)
-        return model(pixel_values=inputs["pixel_values"], decoder_input_ids=given, use_cache=False).logits, labels
-    if family == "git":
-        outputs = model(**inputs, logits_to_keep=labels.shape[1], use_cache=False)
-    elif family == "blip":
-        outputs = model(**inputs)
-    else:
-        raise CheckpointError(f"A {family} model pairs its logits and labels in a way that is not known here.")
-    return outputs.logits[:, :-1], labels[:, 1:]
+    names = ("pixel_values", "input_ids", "attention_mask", "labels")
+    return family_of(model).aligned(model, {name: batch[name].to(model.device) for name in names})
 
 
 def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -172,10 +270,14 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
     Raises:
         CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
     """
-    kind = model.config.model_type
-    if kind != "git":
-        raise CaptioningError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of git.")
-    side = model.config.vision_config.image_size // model.config.vision_config.patch_size
+    if not family_of(model).sees_patches:
+        able = ", ".join(kind for kind, family in FAMILIES.items() if family.sees_patches)
+        kind = model.config.model_type
+        raise CaptioningError(
+            f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {able}."
+        )
+    vision = vision_encoder_of(model).config
+    side = vision.image_size // vision.patch_size
     return side, side
 
 
@@ -200,7 +302,7 @@ def aligned_attention(
         CaptioningError: as `patch_grid`.
     """
     rows, columns = patch_grid(model)
-    inputs = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask")}
+    inputs = {name: value.to(model.device) for name, value in _inputs(batch).items()}
     tokens = batch["input_ids"].shape[1]
     outputs = model(**inputs, logits_to_keep=tokens, use_cache=False, output_attentions=True)
     attention = torch.stack(outputs.attentions).mean(dim=(0, 2))  # (batch, picture + tokens, picture + tokens)

@@ -14,9 +14,11 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from helpers.errors import ImageError, SettingsError, enough_memory
-from helpers.families import generation_inputs, tokenizer_of
+from helpers.families import end_token_id, generation_inputs, tokenizer_of
 from helpers.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
+
+HALF_A_LETTER = "\ufffd"  # what a tokenizer decodes the first bytes of a letter to
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,11 @@ def caption_images(
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:
     """One Caption from its new tokens (tokens,) and their log-probabilities (tokens,)."""
     tokenizer = tokenizer_of(processor)
-    ends = (token_ids == tokenizer.sep_token_id).nonzero()
+    ends = (token_ids == end_token_id(tokenizer)).nonzero()
     length = int(ends[0]) + 1 if len(ends) else len(token_ids)
     ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()
     return Caption(
-        text=tokenizer.decode(ids, skip_special_tokens=True),
+        text=tokenizer.decode(ids, skip_special_tokens=True).strip(),
         confidence=float(np.exp(np.mean(logs))),
         words=tuple(
             (word, float(np.exp(sum(logs[i] for i in places)))) for word, places in word_places(ids, tokenizer)
@@ -111,14 +113,28 @@ def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor
 
 
 def word_places(token_ids: Sequence[int], tokenizer: Any) -> list[tuple[str, list[int]]]:
-    """The words of a caption, each with the places of its pieces in `token_ids`; special tokens are no words."""
+    """The words of a caption, each with the places of its pieces in `token_ids`; special tokens are no words.
+
+    Whether a piece begins a word is read from what it adds to the decoded text: a word begins after a space, and
+    punctuation is a word of its own. So it does not matter how a tokenizer marks its pieces.
+    """
+    special = set(tokenizer.all_special_ids)
     words: list[tuple[str, list[int]]] = []
-    for place, token in enumerate(tokenizer.convert_ids_to_tokens(token_ids)):
-        if token in tokenizer.all_special_tokens:
+    said: list[int] = []
+    text, waiting = "", []
+    for place, token_id in enumerate(token_ids):
+        if token_id in special:
             continue
-        if token.startswith("##") and words:
+        said.append(token_id)
+        waiting.append(place)
+        longer = tokenizer.decode(said)
+        added = longer[len(text) :]
+        if not added.strip() or longer.endswith(HALF_A_LETTER):
+            continue  # a byte-level piece may be a space or the first bytes of a letter: the next one completes it
+        if words and not added[0].isspace() and any(letter.isalnum() for letter in added):
             word, places = words[-1]
-            words[-1] = (word + token[2:], [*places, place])
+            words[-1] = (word + added, [*places, *waiting])
         else:
-            words.append((token, [place]))
+            words.append((added.strip(), waiting))
+        text, waiting = longer, []
     return words

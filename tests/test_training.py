@@ -127,7 +127,7 @@ def test_the_end_token_is_in_the_loss(talker, batch):
 )
 def test_the_precision_is_what_the_device_does_best(monkeypatch, cuda, bf16, asked, chosen):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: bf16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16 or including_emulation)
     assert choose_precision(asked) == chosen
 
 
