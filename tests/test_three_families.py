@@ -1,0 +1,281 @@
+"""The whole way, once a family: load, prepare, learn by heart, train, evaluate, save, load, say the same."""
+
+import json
+
+import pytest
+import torch
+from conftest import PATCH, PICTURE, POSITIONS, random_git
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoProcessor,
+    BertTokenizer,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipProcessor,
+    GenerationConfig,
+    GPT2Config,
+    GPT2Tokenizer,
+    VisionEncoderDecoderConfig,
+    VisionEncoderDecoderModel,
+    ViTConfig,
+    set_seed,
+)
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+from helpers.baselines import nearest_captions
+from helpers.errors import CaptioningError, CheckpointError
+from helpers.families import (
+    end_token_id,
+    load_checkpoint,
+    load_processor,
+    patch_grid,
+    picture_features,
+    picture_tokens,
+    vision_encoder_of,
+)
+from helpers.inference import caption_images, word_places
+from helpers.metrics import decode
+from helpers.training import CaptionTrainer, caption_loss, learn_by_heart, load_or_train
+from helpers.transforms import CaptionCollator, CaptionTransform, normalized_pixels, picture_pixels, prepare_pictures
+from tools.make_base_model import vocabulary
+
+SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
+VISION = {**SHAPE, "image_size": PICTURE, "patch_size": PATCH, "initializer_range": 0.1}
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+END = "<|endoftext|>"
+
+
+def save_git(folder, processor, texts):
+    random_git(0.1).save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def save_blip(folder, processor, texts, knows_start=True):
+    """As published: 512 tokens say the tokenizer's files, and fewer positions has the model."""
+    words = vocabulary()
+    start = len(words)
+    text = SHAPE | NO_DROPOUT | {"encoder_hidden_size": 32, "vocab_size": start + 2, "initializer_range": 0.1}
+    text |= {"max_position_embeddings": POSITIONS, "pad_token_id": 0, "bos_token_id": start, "sep_token_id": 3}
+    config = BlipConfig(text_config={**text, "eos_token_id": 3}, vision_config=VISION)
+    BlipForConditionalGeneration(config).save_pretrained(folder)
+    pictures = BlipImageProcessorPil(size={"height": PICTURE, "width": PICTURE})
+    tokenizer = BertTokenizer(vocab=words, do_lower_case=True, model_max_length=512)
+    if knows_start:
+        tokenizer.add_special_tokens({"bos_token": "[DEC]", "additional_special_tokens": ["[ENC]"]})
+    BlipProcessor(pictures, tokenizer).save_pretrained(folder)
+
+
+def save_vision_encoder_decoder(folder, processor, texts):
+    """A ViT and a GPT-2, saved as such checkpoints are: a tokenizer's files, and one of the picture's settings."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trained.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet))
+    parts = json.loads(trained.to_str())["model"]
+    vocab = {**parts["vocab"], END: len(parts["vocab"])}
+    merges = [tuple(merge) for merge in parts["merges"]]
+    tokenizer = GPT2Tokenizer(vocab, merges, bos_token=END, eos_token=END, unk_token=END, model_max_length=1024)
+    tokenizer.save_pretrained(folder)
+    settings = {"feature_extractor_type": "ViTFeatureExtractor", "do_normalize": True, "do_resize": True}
+    settings |= {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 2, "size": PICTURE}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    end = vocab[END]
+    text = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": len(vocab), "n_positions": POSITIONS}
+    text |= {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": end, "eos_token_id": end}
+    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        ViTConfig(**VISION, **NO_DROPOUT), GPT2Config(**text, initializer_range=0.1)
+    )
+    config.decoder_start_token_id = config.eos_token_id = config.pad_token_id = end
+    model = VisionEncoderDecoderModel(config)
+    ends = {"decoder_start_token_id": end, "eos_token_id": end, "pad_token_id": end}
+    model.generation_config = GenerationConfig(**ends, bos_token_id=end)
+    model.save_pretrained(folder)
+
+
+SAVE = {"git": save_git, "blip": save_blip, "vision-encoder-decoder": save_vision_encoder_decoder}
+STARTS = {"git": ["[CLS]"], "blip": ["[DEC]"], "vision-encoder-decoder": []}
+
+
+@pytest.fixture(scope="module", params=SAVE)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(family, tmp_path_factory, processor, creatures):
+    set_seed(0)
+    folder = tmp_path_factory.mktemp("family")
+    SAVE[family](folder, processor, [text for captions in creatures["train"]["captions"] for text in captions])
+    return folder
+
+
+@pytest.fixture
+def captioner(folder):
+    return load_checkpoint(str(folder))
+
+
+@pytest.fixture(scope="module")
+def two(creatures):
+    """Two pictures whose first captions differ in length, so that one of them is padded."""
+    lengths = [len(captions[0].split()) for captions in creatures["train"]["captions"][:50]]
+    return creatures["train"].select([lengths.index(min(lengths)), lengths.index(max(lengths))])
+
+
+def batch_of(split, processor):
+    prepared = prepare_pictures(split, processor).with_transform(CaptionTransform(processor, sample=False))
+    return CaptionCollator(processor)(list(prepared))
+
+
+def spoken(captions):
+    return [caption.text.replace(" ,", ",") for caption in captions]
+
+
+def test_a_caption_begins_and_ends_as_the_model_was_trained(family, captioner, two):
+    _, processor = captioner
+    tokenizer, text = processor.tokenizer, two["captions"][0][0]
+    ids = CaptionTransform(processor).tokens([text])[0]
+    start = STARTS[family]
+    assert tokenizer.convert_ids_to_tokens(ids)[: len(start)] == start
+    assert (ids[-1], ids.count(ids[-1])) == (end_token_id(tokenizer), 1)
+    assert [tokenizer.decode(ids, skip_special_tokens=True).replace(" ,", ",").strip()] == [text]
+    assert tokenizer.pad_token_id is not None
+    longest = tokenizer.model_max_length
+    assert longest == POSITIONS
+    cut = CaptionTransform(processor).tokens([" ".join([text] * 9)])[0]
+    assert (len(cut), cut[-1], cut[: len(start)]) == (longest, ids[-1], ids[: len(start)])
+
+
+def test_the_end_is_learnt_and_padding_is_not(captioner, two):
+    model, processor = captioner
+    batch = batch_of(two, processor)
+    end = end_token_id(processor.tokenizer)
+    assert len(set(batch["attention_mask"].sum(dim=1).tolist())) == 2
+    assert (batch["labels"] == end).sum(dim=1).tolist() == [1, 1]
+    assert torch.equal(batch["labels"] == -100, batch["attention_mask"] == 0)
+    wider = {name: torch.nn.functional.pad(batch[name], (0, 3), value=fill)
+             for name, fill in (("input_ids", 7), ("attention_mask", 0), ("labels", -100))}  # fmt: skip
+    with torch.inference_mode():
+        assert caption_loss(model, {**batch, **wider}).item() == pytest.approx(
+            caption_loss(model, batch).item(), abs=1e-5
+        )
+
+
+def test_pixels_are_the_processors_own(captioner, pictures):
+    _, processor = captioner
+    assert type(processor.image_processor).__name__.endswith("Pil")
+    own = processor.image_processor(pictures, return_tensors="pt").pixel_values
+    # Ours are rounded to whole pixels between resizing and normalizing, as are the library's.
+    torch.testing.assert_close(
+        normalized_pixels(picture_pixels(pictures, processor), processor), own, atol=1e-5, rtol=0
+    )
+
+
+def test_what_stands_in_the_text_parts_sight(family, captioner, pictures, two):
+    model, processor = captioner
+    pixels = normalized_pixels(picture_pixels(pictures[:3], processor), processor)
+    features = picture_features(model, pixels)
+    with torch.inference_mode():
+        tokens = vision_encoder_of(model)(pixels).last_hidden_state
+    assert tokens.shape[1] == picture_tokens(model) == (PICTURE // PATCH) ** 2 + 1
+    torch.testing.assert_close(features, tokens.mean(dim=1))
+    assert nearest_captions(model, processor, two, two) == [captions[0] for captions in two["captions"]]
+    if family == "git":
+        assert patch_grid(model) == (3, 3)
+    else:
+        with pytest.raises(CaptioningError, match=rf"(?=.*{family})(?=.*git)"):
+            patch_grid(model)
+
+
+def test_two_pictures_are_learnt_by_heart_and_said(captioner, two, tmp_path):
+    model, processor = captioner
+    losses = learn_by_heart(model, batch_of(two, processor), steps=100, learning_rate=5e-3)
+    assert losses[-1] < 0.05 < losses[0]
+    firsts = [captions[0] for captions in two["captions"]]
+    said = caption_images(model, processor, two["image"][:])
+    searched = caption_images(model, processor, two["image"][:], num_beams=3)
+    assert spoken(said) == spoken(searched) == firsts
+    for i, caption in enumerate(said):
+        # Teacher-forced on what it says, the model is exactly as sure as it was when it said it.
+        with torch.inference_mode():
+            sure = (-caption_loss(model, batch_of(two.select([i]), processor))).exp().item()
+        assert caption.confidence == pytest.approx(sure, rel=1e-3)
+        assert searched[i].confidence == pytest.approx(sure, rel=1e-3)
+        assert [word for word, _ in caption.words] == firsts[i].replace(",", " ,").split()
+        assert all(caption.confidence**40 < p <= 1.0001 for _, p in caption.words)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert caption_images(*load_checkpoint(str(tmp_path)), two["image"][:]) == said
+    assert hasattr(AutoProcessor.from_pretrained(tmp_path, backend="pil"), "image_processor")
+
+
+def test_two_steps_evaluations_a_save_and_the_same_captions(folder, captioner, settings, pictures, dataset):
+    settings = settings.with_changes(checkpoint=str(folder), max_new_tokens=9)
+    model, processor = load_or_train(settings)
+    loaded, its_processor = load_checkpoint(settings.output)
+    said = caption_images(model, processor, pictures, max_new_tokens=9)
+    assert caption_images(loaded, its_processor, pictures, max_new_tokens=9) == said
+    assert load_or_train(settings)[0] is not model
+
+    trainer = CaptionTrainer(loaded, its_processor, dataset, settings)
+    found = trainer.predict(trainer.eval_dataset)
+    said = caption_images(loaded, its_processor, dataset["validation"]["image"][:], max_new_tokens=9)
+    assert [text.strip() for text in decode(its_processor, found.predictions)] == [caption.text for caption in said]
+    with torch.inference_mode():
+        loss = caption_loss(loaded, batch_of(dataset["validation"], its_processor)).item()
+    assert found.metrics["test_loss"] == pytest.approx(loss, abs=1e-4)
+
+
+def test_random_weights_can_be_asked_for(folder, captioner, pictures):
+    fresh, processor = load_checkpoint(str(folder), random_weights=True)
+    assert [p.shape for p in fresh.parameters()] == [p.shape for p in captioner[0].parameters()]
+    assert len(caption_images(fresh, processor, pictures[:2], max_new_tokens=4)) == 2
+
+
+def test_freezing_the_eye_leaves_the_rest_to_learn(captioner, dataset, settings):
+    model, processor = captioner
+    CaptionTrainer(model, processor, dataset, settings.with_changes(freeze_vision=True))
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    eye = {id(p) for p in vision_encoder_of(model).parameters()}
+    assert frozen == {name for name, p in model.named_parameters() if id(p) in eye}
+    assert 0 < len(frozen) < len(list(model.parameters()))
+
+
+def test_a_plain_bert_vocabulary_is_given_blips_start_token(tmp_path, processor, two):
+    save_blip(tmp_path, processor, [], knows_start=False)
+    found = load_processor(str(tmp_path))
+    ids = found.tokenizer(two["captions"][0][0]).input_ids
+    assert ids[0] == len(vocabulary())
+    assert found.tokenizer.convert_ids_to_tokens(ids[0]) == "[DEC]"
+    assert "[DEC]" not in found.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def test_a_vocabulary_without_the_start_token_is_refused(tmp_path, processor):
+    save_blip(tmp_path, processor, [])
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["text_config"]["bos_token_id"] = 99_999
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="vocabulary lacks"):
+        load_processor(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a red, spotted cat", ["a", "red", ",", "spotted", "cat"]),
+        ("ein grüner Drache", ["ein", "grüner", "Drache"]),
+        ("a 🐈 cat.", ["a", "🐈", "cat", "."]),
+        ("  two  spaces ", ["two", "spaces"]),
+        ("", []),
+    ],
+)
+def test_words_are_put_together_of_bytes(tmp_path, processor, creatures, text, words):
+    """A byte-level tokenizer marks spaces, and cuts letters into bytes; every piece belongs to one word."""
+    save_vision_encoder_decoder(tmp_path, processor, [captions[0] for captions in creatures["train"]["captions"][:99]])
+    tokenizer = load_processor(str(tmp_path)).tokenizer
+    ids = tokenizer(text).input_ids
+    found = word_places(ids, tokenizer)
+    assert [word for word, _ in found] == words
+    places = [place for _, pieces in found for place in pieces]
+    assert places == list(range(len(places)))
