@@ -45,6 +45,10 @@ def load_captions(
         DataError: no caption column, no picture column, an empty split, or more than `max_left_out` of the rows
             unusable.
     """
+    if isinstance(max_left_out, bool) or not isinstance(max_left_out, (int, float)) or not 0 <= max_left_out <= 1:
+        raise DataError(f"max_left_out is {max_left_out!r}; give a share from 0 to 1.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise DataError(f"seed is {seed!r}; give a whole number from 0.")
     splits, left_out = _read(name, caption_columns, images)
     rows = sum(len(split) for split in splits.values()) + len(left_out)
     kinds = Counter(entry["kind"] for entry in left_out)
@@ -121,6 +125,8 @@ def fingerprint(dataset: Dataset) -> str:
 
 def _read(name: str, caption_columns: str | list[str] | None, images: str | None) -> tuple[DatasetDict, list[dict]]:
     """The splits with the columns image and captions, and what had to be left out of them."""
+    if not isinstance(caption_columns, (str, list, tuple, type(None))):
+        raise DataError(f"caption_columns is {caption_columns!r}; give a name, or a list of names.")
     splits, left_out = DatasetDict(), []
     for split, table in read_tables(str(name), images).items():
         splits[split], faults = usable(table, name, split, caption_columns)

@@ -40,13 +40,19 @@ def usable(
     """
     if not len(table.rows):
         raise DataError(f"{name}: the split {split} has no rows; add some, or remove the split.")
+    if not table.columns:
+        raise DataError(f"{name}: no row of the split {split} can be read; of the first one: {table.faults.get(0)}.")
     picture, texts = _picture_column(table, name), _caption_columns(table, name, caption_columns)
     captions = _gathered(table, texts)
     faults = {i: ("a fault in its table", why) for i, why in table.faults.items()}
     for i, group in enumerate(captions):
         if i not in faults and (fault := _caption_fault(group, texts)):
             faults[i] = fault
-    faults |= _picture_faults(table, picture, set(faults), split)
+    try:
+        faults |= _picture_faults(table, picture, set(faults), split)
+    except (pyarrow.ArrowException, TypeError, ValueError):
+        kind = table.rows.features[picture]
+        raise DataError(f"{name}: the column {picture} holds no pictures (it is {kind}); rename it.") from None
     kept = [i for i in range(len(captions)) if i not in faults]
     return _dataset(table, kept, picture, texts, captions), dict(sorted(faults.items()))
 
@@ -110,6 +116,11 @@ def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] |
             return (
                 "a caption that is no text",
                 f"its caption {shown} {where} is no text; write a sentence, or name another",
+            )
+        if text != text.encode(errors="replace").decode():
+            return (
+                "a caption that is no text",
+                f"its caption {text!r:.40} {where} holds half a letter; write it anew",
             )
         if not text.strip():
             return "an empty caption", f"its caption {where} is empty; write one"
@@ -188,4 +199,5 @@ def _one_kind(values: list[Any]) -> list[Any]:
         pyarrow.array(values)
         return values
     except (pyarrow.ArrowException, TypeError, OverflowError, UnicodeError):
-        return [value if isinstance(value, str) or value is None else json.dumps(value) for value in values]
+        texts = [value if isinstance(value, str) or value is None else json.dumps(value) for value in values]
+        return [text if text is None else text.encode(errors="replace").decode() for text in texts]

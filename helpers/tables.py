@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +63,7 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Table]:
     Raises:
         DataError: there is nothing that can be read as rows.
     """
-    folder = resolve(images) if images else None
+    folder = resolve(images) if images is not None else None
     if folder and not folder.is_dir():
         raise DataError(f"images={images!r} is no folder; give the folder of the pictures (looked for {folder}).")
     path = resolve(name)
@@ -103,7 +106,7 @@ def _metadata_files(name: str, folder: Path) -> dict[str, Path]:
 
 def _check_folder(name: str, folder: Path) -> None:
     """Says what a folder lacks that holds no table by a name that is known."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
+    files = list(islice(_below(folder), 5_000))
     if any(file.suffix in (".parquet", ".arrow") for file in files):
         return
     tables = [file for file in files if file.suffix in _READERS]
@@ -117,6 +120,12 @@ def _check_folder(name: str, folder: Path) -> None:
         f"has pictures ({pictures}) and no file with their captions" if pictures else "has no pictures and no captions"
     )
     raise DataError(f"{name} {what}; put a metadata.csv into it, with the columns file_name and text.")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """What lies below a folder, as far as one may look."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place) / name for name in names)
 
 
 def _loaded(name: str, load: Callable[[], Any]) -> dict[str, Table]:
@@ -190,15 +199,17 @@ def _text(file: Path) -> str:
 
 def _csv_rows(file: Path) -> tuple[list[dict], dict[int, str]]:
     text = _text(file)
-    head = text.partition("\n")[0]
+    head = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
+    csv.field_size_limit(sys.maxsize)  # a caption may be longer than 131,072 characters; the transform cuts it
     # strict: a quotation mark that is never closed would swallow all later rows without a word.
-    lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    header = lines[0] if lines else []
+    read = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = [line for line in read if any(cell.strip() for cell in line)]
+    header = [cell.strip() for cell in lines[0]] if lines else []
     if len(set(header)) < len(header):
         raise DataError(f"{_shown(file)} has two columns of the same name ({', '.join(header)}); rename one.")
     rows, faults = [], {}
-    for line in filter(None, lines[1:]):
+    for line in lines[1:]:
         if len(line) > len(header):
             faults[len(rows)] = f"it has {len(line)} fields under {len(header)} columns; quote captions with commas"
         rows.append({name: line[i] if i < len(line) else None for i, name in enumerate(header)})
@@ -226,7 +237,9 @@ def _line(text: str) -> Any:
 
 def _parquet_rows(file: Path) -> tuple[Dataset | list[dict], dict[int, str]]:
     kinds = {column.name: str(column.type) for column in pyarrow.parquet.read_schema(file)}
-    if any(kinds.get(name) in ("string", "large_string") for name in PATHS):
+    embedded = kinds.get("image", "").startswith(("struct", "binary", "large_binary"))
+    texts = ("string", "large_string", "dictionary<values=string", "dictionary<values=large_string")
+    if not embedded and any(kinds.get(name, "").startswith(texts) for name in PATHS):
         return pyarrow.parquet.read_table(file).to_pylist(), {}
     return load_dataset("parquet", data_files=str(file), split="train"), {}
 

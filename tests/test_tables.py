@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.data import data_report, load_captions
-from helpers.errors import DataError
+from helpers.errors import CaptioningError, DataError
 from helpers.tables import read_tables
 
 
@@ -316,3 +316,81 @@ def test_reading_checks_nothing_yet(table):
     [found] = read_tables(table(as_csv(rows(r5="")))).values()
     assert len(found.rows) == 24
     assert found.columns == ["file_name", "text"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"max_left_out": -1}, "max_left_out"),
+        ({"max_left_out": float("nan")}, "max_left_out"),
+        ({"max_left_out": "a"}, "max_left_out"),
+        ({"seed": -1}, "seed"),
+        ({"seed": "a"}, "seed"),
+        ({"caption_columns": 5}, "caption_columns"),
+        ({"images": []}, "folder"),
+    ],
+)
+def test_options_out_of_their_range_are_named(table, options, named):
+    assert named in refused_by_anyone(table(as_csv(rows())), **options)
+
+
+def refused_by_anyone(path, **options):
+    with pytest.raises(CaptioningError) as caught:
+        load_captions(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, 5, "", " ", "x" * 300, "a\0b", "/"])
+def test_what_is_no_name_of_a_data_set_is_said(name):
+    refused_by_anyone(name)
+
+
+def test_blank_lines_and_spaces_around_names_do_not_matter(table):
+    content = "\n  \n" + as_csv(rows()).replace("file_name,text", "file_name , text ") + "\n   \n"
+    assert captions(load_captions(table(content))) == EVERY
+
+
+def test_a_very_long_caption_is_read(table):
+    assert max(map(len, captions(load_captions(table(as_csv(rows(r3="long " * 40_000))))))) > 100_000
+
+
+def test_half_a_character_is_a_fault_in_a_caption_and_mended_elsewhere(table, log):
+    made = [{**row, "note": "fine"} for row in rows(r5="half \ud800")]
+    made[7]["note"] = "half \ud800"
+    splits = load_captions(table(as_lines(made), "captions.jsonl"))
+    assert len(captions(splits)) == 23
+    assert "1 of 24" in log.text
+    assert "half ?" in [note for split in splits.values() for note in split["note"]]
+
+
+def test_lines_of_which_none_is_a_row_are_said(table):
+    assert "no JSON object" in refused(table("oops\n{oops", "captions.jsonl"))
+
+
+def embedded(photos, **columns):
+    pictures = [{"bytes": (photos / f"{i:02}.png").read_bytes(), "path": None} for i in range(24)]
+    path = photos / "embedded.parquet"
+    table = {"image": pictures, "text": [f"picture {i}" for i in range(24)], **columns}
+    pyarrow.parquet.write_table(pyarrow.table(table), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["path", "file_name"])
+def test_embedded_pictures_win_over_a_column_of_names(photos, name):
+    path = embedded(photos, **{name: ["gone.png"] * 24})
+    splits = load_captions(path)
+    assert captions(splits) == EVERY
+    assert name in splits["train"].column_names
+
+
+@pytest.mark.parametrize("image", [list(range(24)), [1.5] * 24])
+def test_an_image_column_of_another_kind_is_named(photos, image):
+    assert "image" in refused(embedded(photos, image=image))
+
+
+def test_names_of_pictures_may_be_categories(photos):
+    names = pyarrow.array([f"{i:02}.png" for i in range(24)]).dictionary_encode()
+    path = photos / "categories.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"file_name": names, "text": [f"picture {i}" for i in range(24)]}), path)
+    assert captions(load_captions(str(path))) == EVERY
