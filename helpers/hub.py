@@ -161,19 +161,14 @@ def _what_happened(error: Exception, repo_id: str) -> str:
     """A sentence without its end about an error of the Hub's client, or another."""
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if isinstance(error, LocalTokenNotFoundError) or (status == 401 and not get_token()):
-        return (
-            f"{repo_id} could not be shared, because there is no token; make one that may write, in the settings of "
-            "your account on the Hub, and give it to notebook_login()"
-        )
-    if status == 401:
-        return (
-            f"{repo_id} could not be shared, because the Hub does not know your token; give another to notebook_login()"
-        )
-    if status == 403:
-        return (
-            f"{repo_id} could not be shared, because your token may not write there; name a repository of your own, "
-            "or make a token that may write"
-        )
-    if status >= 500:
-        return f"{repo_id} could not be shared, because the Hub has a fault of its own ({status}); try again later"
-    return f"{repo_id} could not be shared ({reason_of(error)})"
+        why = "there is no token; make one that may write, in the settings of your account on the Hub, and give it to "
+        why += "notebook_login()"
+    elif status == 401:
+        why = "the Hub does not know your token; give another to notebook_login()"
+    elif status == 403:
+        why = "your token may not write there; name a repository of your own, or make a token that may write"
+    elif status >= 500:
+        why = f"the Hub has a fault of its own ({status}); try again later"
+    else:
+        return f"{repo_id} could not be shared ({reason_of(error)})"
+    return f"{repo_id} could not be shared, because {why}"

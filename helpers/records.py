@@ -154,6 +154,7 @@ def save_captioner(trainer: Any) -> Path:
             folder.rename(old)
         fresh.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
+        trainer.model.name_or_path = str(folder)  # as if it had been loaded from there
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(

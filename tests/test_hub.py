@@ -264,6 +264,13 @@ def test_a_captioner_that_was_moved_aside_keeps_its_own_record(hub, captioner, a
     assert "for 2 steps" in card_of(hub).text
 
 
+def test_a_captioner_may_be_saved_anywhere(hub, settings, tmp_path):
+    captioner = load_or_train(settings.with_changes(output=str(tmp_path / "mine")))
+    share(*captioner, "me/captioner")
+    assert "for 2 steps" in card_of(hub).text
+    assert not any(str(tmp_path).encode() in content for content in hub.files("me/captioner").values())
+
+
 def test_without_its_data_set_it_is_shared_without_examples(hub, captioner, artifacts, log):
     path = artifacts / "captioner" / "training.json"
     record = json.loads(path.read_text())
