@@ -216,7 +216,7 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
         logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
-    trainer = CaptionTrainer(model, processor, load_captions(settings.dataset, seed=settings.seed), settings)
+    trainer = CaptionTrainer(model, processor, load_captions(settings.dataset), settings)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save_captioner(trainer)
     return trainer.model, processor
