@@ -55,6 +55,7 @@ results: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.training_share
 	$(BIN)/python -m benchmarks.metrics_speed
+	$(BIN)/python -m benchmarks.data_memory
 
 clean:
 	rm -rf .venv artifacts .pytest_cache .ruff_cache *.egg-info

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from datasets import Image as ImageColumn
 from PIL import Image
 
@@ -102,6 +102,9 @@ def test_a_folder_of_pictures_with_a_table(tmp_path, kind):
         ({"text": ["x", "y", "z"]}, [["x"], ["y"], ["z"]]),
         ({"caption": ["x", "y", "z"], "text": ["-", "-", "-"]}, [["x"], ["y"], ["z"]]),
         ({"sentences": [["x", "xx"], ["y"], ["z"]]}, [["x", "xx"], ["y"], ["z"]]),
+        ({"sentences": [[{"raw": t, "tokens": [t]}] * 2 for t in "xyz"]}, [["x", "x"], ["y", "y"], ["z", "z"]]),
+        ({f"caption_{i}": ["x", "y", "z"] for i in range(12)}, [["x"] * 12, ["y"] * 12, ["z"] * 12]),
+        ({"caption_10": ["c"] * 3, "caption_2": ["b"] * 3, "caption_0": ["a"] * 3}, [["a", "b", "c"]] * 3),
         ({"captions": [["x", "xx"], ["y"], ["z"]]}, [["x", "xx"], ["y"], ["z"]]),
         ({"captions": ["x", "y", "z"]}, [["x"], ["y"], ["z"]]),
         ({"caption_0": ["x", "y", "z"], "caption_1": ["a", "b", "c"]}, [["x", "a"], ["y", "b"], ["z", "c"]]),
@@ -188,6 +191,110 @@ def test_a_split_that_is_there_stays_untouched(tmp_path, given, made):
     assert texts(splits)[kept] == ["a", "b"]
     assert len(splits[made]) == 1
     assert sorted(texts(splits)["train"] + texts(splits)[made]) == names["train"]
+
+
+def copied(kind, seed):
+    """A picture as it was, saved again, or resized."""
+    if kind == "identical":
+        return png(seed)
+    content, picture = io.BytesIO(), smooth(seed)
+    if kind == "resized":
+        picture.resize((90, 60)).save(content, "PNG")
+    else:
+        picture.save(content, "JPEG", quality=90)
+    return {"bytes": content.getvalue(), "path": None}
+
+
+def smooth(seed):
+    """Eight times six blurred spots: as a photo, it survives what noise does not."""
+    return noise(seed, (8, 6)).resize((160, 120))
+
+
+def smooth_png(seed):
+    content = io.BytesIO()
+    smooth(seed).save(content, "PNG")
+    return {"bytes": content.getvalue(), "path": None}
+
+
+def splits_of_numbers(splits):
+    """Which splits each picture stands in, by the number in its captions."""
+    found = {}
+    for split, names in texts(splits).items():
+        for name in names:
+            found.setdefault(name.split()[0], set()).add(split)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["identical", "saved again", "resized"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_copies_never_land_in_two_splits(tmp_path, kind, seed):
+    first = [png(i) if kind == "identical" else smooth_png(i) for i in range(20)]
+    again = [copied(kind, i) for i in range(20)]
+    captions = [f"p{i} {copy}" for copy in "ab" for i in range(20)]
+    splits = load_captions(saved({"train": {"image": first + again, "caption": captions}}, tmp_path / "set"), seed=seed)
+    assert sizes(splits) == {"train": 32, "validation": 4, "test": 4}
+    assert all(len(found) == 1 for found in splits_of_numbers(splits).values())
+
+
+def test_many_copies_of_one_picture_leave_each_split_its_own(tmp_path):
+    columns = {"image": [png(0)] * 18 + [png(1), png(2)], "caption": ["a"] * 18 + ["b", "c"]}
+    splits = load_captions(saved({"train": columns}, tmp_path / "set"))
+    assert sizes(splits) == {"train": 18, "validation": 1, "test": 1}
+
+
+def test_copies_stay_together_when_the_missing_split_is_taken_from_train(tmp_path):
+    names = [f"p{i % 15}" for i in range(30)]
+    train = {"image": [png(i % 15) for i in range(30)], "caption": names}
+    folder = saved({"train": train, "test": {"image": column(2, 90), "caption": ["x", "y"]}}, tmp_path / "set")
+    splits = load_captions(folder)
+    assert texts(splits)["test"] == ["x", "y"]
+    assert len(splits["validation"]) in (2, 4)
+    assert all(len(found) == 1 for found in splits_of_numbers(splits).values())
+
+
+def test_rows_keep_their_order_when_they_are_divided(tmp_path):
+    splits = load_captions(csv_of(tmp_path, 30))
+    for names in texts(splits).values():
+        assert names == sorted(names, key=lambda name: int(name.split()[1]))
+
+
+def test_copies_across_splits_that_are_there_are_told_and_stay(tmp_path, log):
+    train = {"image": column(10), "caption": [f"t{i}" for i in range(10)]}
+    test = {"image": [png(3), png(4), png(50)], "caption": ["a", "b", "c"]}
+    folder = saved({"train": train, "test": test}, tmp_path / "set")
+    splits = load_captions(folder)
+    [said] = [record.getMessage() for record in log.records if record.name == "helpers.data"]
+    assert " 4 pictures" in said
+    assert texts(splits)["test"] == ["a", "b", "c"]
+    assert {row["split"]: row["in_other_splits"] for row in data_report(folder)} == {"train": 2, "test": 2}
+
+
+def test_a_set_that_comes_divided_stays_as_it_is(tmp_path, log):
+    columns = {"image": column(3), "caption": ["x", "y", "z"]}
+    folder = saved(dict.fromkeys(("train", "validation", "test"), columns), tmp_path / "set")
+    assert sizes(load_captions(folder)) == {"train": 3, "validation": 3, "test": 3}
+    assert [row["in_other_splits"] for row in data_report(folder)] == [3, 3, 3]
+
+
+def test_a_split_of_another_name_is_left_out_and_told(tmp_path, dataset, log):
+    made = DatasetDict({"train": dataset["train"], "extra": dataset["train"], "test": dataset["test"]})
+    made.save_to_disk(tmp_path / "saved")
+    assert len(load_captions(str(tmp_path / "saved"))["test"]) == len(dataset["test"])
+    assert "extra" in log.text
+
+
+def test_two_splits_for_one_raise(tmp_path, dataset):
+    DatasetDict({"train": dataset["train"], "val": dataset["test"], "dev": dataset["test"]}).save_to_disk(
+        tmp_path / "x"
+    )
+    with pytest.raises(DataError, match=r"(?=.*validation)(?=.*dev)"):
+        load_captions(str(tmp_path / "x"))
+
+
+def test_too_few_different_pictures_to_divide_raise(tmp_path):
+    folder = saved({"train": {"image": [png(0), png(1)] * 5, "caption": ["x"] * 10}}, tmp_path / "set")
+    with pytest.raises(DataError, match=r"2.*3"):
+        load_captions(folder)
 
 
 def test_too_few_rows_to_divide_raise(tmp_path):

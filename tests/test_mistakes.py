@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from datasets import DatasetDict
 from PIL import Image
 
 from helpers import inference, pictures, records
@@ -280,6 +281,72 @@ def _(room):
 def _(room):
     room.file("other/a.png", png())
     load_captions(room.set(["../other/a.png", "a picture"]), max_left_out=0)
+
+
+@mistake("Data", "All pictures but two are copies of one")
+def _(room):
+    room.set()
+    for i in range(2, 24):
+        room.file(f"photos/{i:02}.png", png(0))
+    room.file("photos/00.png", png(0))
+    room.then()
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "Pictures of the test are in train, too", goes_on=True)
+def _(room):
+    for split, first in (("train", 0), ("test", 20)):
+        rows = [{"file_name": f"{i:02}.png", "text": f"picture {i}"} for i in range(first, first + 20)]
+        for i, row in enumerate(rows, first):
+            room.file(f"photos/{row['file_name']}", png(i))
+        rows += [{"file_name": "05.png", "text": "picture 5 again"}] if split == "test" else []
+        room.file(f"photos/{split}.jsonl", "\n".join(json.dumps(row) for row in rows))
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "Two splits have names that mean the same")
+def _(room):
+    made = load_captions(room.settings.dataset)
+    DatasetDict({"train": made["train"], "val": made["test"], "dev": made["test"]}).save_to_disk(room.folder / "set")
+    load_captions(str(room.folder / "set"))
+
+
+@mistake("Data", "A split has a name that is not known", goes_on=True)
+def _(room):
+    made = load_captions(room.settings.dataset)
+    made["holdout"] = made["test"]
+    made.save_to_disk(room.folder / "set")
+    room.then()
+    load_captions(str(room.folder / "set"))
+
+
+@mistake("Data", "A split is mistyped in the column split")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", "trian" if i == 3 else "train"] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,split"), max_left_out=0)
+
+
+def coco(room, *, annotations=None):
+    room.set()
+    images = [{"id": i, "file_name": f"{i:02}.png"} for i in range(24)]
+    notes = annotations or [{"image_id": i, "caption": f"picture {i}"} for i in range(24)]
+    return room.file("photos/captions.json", json.dumps({"images": images, "annotations": notes}))
+
+
+@mistake("Data", "A file of COCO's holds boxes and no captions")
+def _(room):
+    load_captions(coco(room, annotations=[{"image_id": 0, "bbox": [0, 0, 5, 5]}]))
+
+
+@mistake("Data", "A caption of COCO's belongs to no picture")
+def _(room):
+    notes = [{"image_id": 7 * i, "caption": f"picture {i}"} for i in range(24)]
+    load_captions(coco(room, annotations=notes))
+
+
+@mistake("Data", "A JSON file holds neither rows nor COCO's captions")
+def _(room):
+    load_captions(room.file("captions.json", '{"00.png": "a picture"}'))
 
 
 @mistake("Data", "A caption has more tokens than the model has positions", goes_on=True)

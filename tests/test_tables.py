@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,122 @@ def test_paths_may_begin_with_the_name_of_a_split(tmp_path, photos):
     assert captions({"test": splits["test"]}) == sorted(f"picture {i}" for i in range(6))
 
 
+def test_a_column_may_name_the_splits(table, log):
+    made = [{**row, "split": ["train", "train", "val", "test"][i % 4]} for i, row in enumerate(rows())]
+    made[4]["split"] = "trian"
+    path = table(as_csv(made))
+    splits = load_captions(path)
+    assert {split: len(dataset) for split, dataset in splits.items()} == {"train": 11, "validation": 6, "test": 6}
+    assert "1 of 24" in log.text
+    assert any("trian" in row["reason"] for row in data_report(path))
+
+
+def coco(count=24, per_picture=2):
+    """COCO's captions of the photos, as a dictionary to change."""
+    return {
+        "info": {"year": 2017},
+        "images": [{"id": 100 + i, "file_name": f"{i:02}.png", "license": 1} for i in range(count)],
+        "annotations": [
+            {"id": 10 * i + k, "image_id": 100 + i, "caption": f"picture {i}" + " again" * k}
+            for k in range(per_picture)
+            for i in range(count)
+        ],
+    }
+
+
+def as_groups(splits):
+    return {tuple(group) for split in splits.values() for group in split["captions"]}
+
+
+def test_captions_as_coco_keeps_them(table):
+    splits = load_captions(table(json.dumps(coco()), "captions.json"))
+    assert as_groups(splits) == {(f"picture {i}", f"picture {i} again") for i in range(24)}
+    assert set(splits["train"].column_names) == {"image", "captions", "id", "license"}
+    assert all(
+        row["captions"][0] == f"picture {row['id'] - 100}" and row["image"].size == (24, 20) for row in splits["test"]
+    )
+
+
+@pytest.mark.parametrize("place", ["captions.json", "annotations/captions.json", "elsewhere/captions.json"])
+def test_the_pictures_of_coco_lie_beside_it_or_in_the_folder_named(tmp_path, photos, place):
+    shutil.copytree(photos, tmp_path / "train2017")
+    (tmp_path / "a").mkdir()
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(coco()))
+    images = str(tmp_path / "train2017") if "elsewhere" in place else None
+    assert len(as_groups(load_captions(str(path), images=images))) == 24
+
+
+def changed_coco(change):
+    made = coco()
+    change(made["images"], made["annotations"])
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("change", "left", "why"),
+    [
+        (lambda images, _: images[5].update(id=106), {"5", "6"}, "id 106"),
+        (lambda _, notes: notes.append({"image_id": 7, "caption": "?"}), {"24"}, "image_id 7"),
+        (lambda _, notes: notes.append("oops"), {"24"}, "image_id"),
+        (lambda _, notes: notes.append({"image_id": [], "caption": "?"}), {"24"}, "image_id"),
+        (lambda images, _: images.append({"id": 7, "file_name": "00.png"}), {"24"}, "no caption"),
+        (lambda images, _: images.append("oops"), {"24"}, "no id"),
+        (lambda _, notes: notes.append({"image_id": 103}), {"3"}, "no caption"),
+        (lambda _, notes: notes.append({"image_id": 103, "caption": 5}), {"3"}, "no text"),
+        (lambda images, _: images[3].pop("file_name"), {"3"}, "no picture"),
+        (lambda images, _: images[3].update(file_name="../x/00.png"), {"3"}, "leaves"),
+    ],
+)
+def test_what_is_wrong_with_coco_is_left_out_and_told(table, log, change, left, why):
+    path = table(changed_coco(change), "captions.json")
+    splits = load_captions(path, max_left_out=0.2)
+    listed = {row["row"]: row["reason"] for row in data_report(path) if row["row"] != "all"}
+    assert left <= set(listed)
+    assert any(why in reason for reason in listed.values())
+    rows_read = len(listed) + sum(map(len, splits.values()))
+    assert f"left out {len(listed)} of {rows_read} rows" in log.text
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"images": [{"id": 1, "file_name": "00.png"}], "annotations": [{"image_id": 1, "bbox": []}]}, "caption"),
+        ({"images": 5, "annotations": []}, "list"),
+        ({"images": [{}]}, "list"),
+        (7, "list"),
+    ],
+)
+def test_an_object_that_holds_no_captions_is_refused(table, content, why):
+    assert why in refused(table(json.dumps(content), "captions.json"))
+
+
+def karpathy(**other):
+    parts = ["train", "val", "test", "restval"]
+    images = [
+        {
+            "filename": f"{i:02}.png",
+            "split": parts[i % 4],
+            "sentences": [{"raw": f"picture {i}", "tokens": ["picture"]}, {"raw": f"{i} again"}],
+            **other,
+        }
+        for i in range(24)
+    ]
+    return {"images": images, "dataset": "coco"}
+
+
+@pytest.mark.parametrize("folder", [{}, {"filepath": "val2014"}])
+def test_karpathys_splits(tmp_path, photos, folder):
+    shutil.copytree(photos, tmp_path / folder.get("filepath", "."), dirs_exist_ok=True)
+    (tmp_path / "dataset.json").write_text(json.dumps(karpathy(**folder)))
+    splits = load_captions(str(tmp_path / "dataset.json"))
+    assert captions({"test": splits["test"]}) == sorted(
+        t for i in range(2, 24, 4) for t in (f"picture {i}", f"{i} again")
+    )
+    assert {split: len(dataset) for split, dataset in splits.items()} == {"train": 12, "validation": 6, "test": 6}
+
+
 def test_two_tables_of_one_split_are_too_many(tmp_path):
     for name in ("metadata.csv", "metadata.jsonl"):
         (tmp_path / name).write_text("")
@@ -252,6 +369,7 @@ def test_the_rows_lie_on_disk_and_not_in_memory(table):
 
 
 SOUND = {"captions.csv": as_csv(rows()), "captions.jsonl": as_lines(rows()), "captions.json": json.dumps(rows())}
+SOUND["coco.json"], SOUND["karpathy.json"] = json.dumps(coco()), json.dumps(karpathy())
 PIECES = ["", ",", '"', "\n", "{", "}", "[", "]", ":", "null", "NaN", "1e999", "\\", "\0", "\ufeff", "é", "../", "text"]
 BOUNDED = settings(
     max_examples=150,
