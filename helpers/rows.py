@@ -176,21 +176,20 @@ def _dataset(table: Table, kept: list[int], picture: str, texts: list[str], capt
     others = [column for column in table.columns if column not in (picture, "image", "captions", *texts)]
     columns = {name: _one_kind([table.rows[i].get(name) for i in kept]) for name in others}
     paths = [table.folder / table.rows[i][picture] for i in kept]
-    features = {"image": Image(), "captions": List(Value("string"))}
-    rows = [
-        {"image": str(path), "captions": group, **{name: values[i] for name, values in columns.items()}}
-        for i, (path, group) in enumerate(zip(paths, chosen, strict=True))
-    ]
-    features |= dict(Dataset.from_dict(columns).features)
-    if not rows:
+    features = {"image": Image(), "captions": List(Value("string")), **Dataset.from_dict(columns).features}
+    if not kept:
         return Dataset.from_dict({column: [] for column in features}, features=Features(features))
+    texts_of_paths = pyarrow.array([str(path) for path in paths], pyarrow.string())
+    columns = {"image": texts_of_paths, "captions": pyarrow.array(chosen, pyarrow.list_(pyarrow.string())), **columns}
     # The files' times go into what the copy on disk is known by: another picture of the same name is another picture.
-    times = [path.stat().st_mtime_ns for path in paths]
-    return Dataset.from_generator(_rows, features=Features(features), gen_kwargs={"rows": rows, "times": times})
+    known_by = {"rows": pyarrow.table(columns), "times": pyarrow.array([path.stat().st_mtime_ns for path in paths])}
+    return Dataset.from_generator(_rows, features=Features(features), gen_kwargs=known_by)
 
 
-def _rows(rows: list[dict], times: list[int]) -> Iterator[dict]:
-    yield from rows
+def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:
+    """Arrow holds the rows in a tenth of the memory of dictionaries, which are made a few at a time."""
+    for batch in rows.to_batches(max_chunksize=1000):
+        yield from batch.to_pylist()
 
 
 def _one_kind(values: list[Any]) -> list[Any]:
