@@ -152,7 +152,9 @@ def _grouped(table: Table) -> dict[str, Table]:
     if any(named):
         # What is meant for a test must not land in train because its split is mistyped.
         for i in (i for i, part in enumerate(named) if part is None and i not in table.faults):
-            table.faults[i] = f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}"
+            table.faults[i] = (
+                f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}; mend it"
+            )
     parts = named if any(named) else begun
     sound = [part for i, part in enumerate(parts) if i not in table.faults]
     if not sound or None in sound:

@@ -346,7 +346,7 @@ def _(room):
 
 @mistake("Data", "A JSON file holds neither rows nor COCO's captions")
 def _(room):
-    load_captions(room.file("captions.json", '{"00.png": "a picture"}'))
+    load_captions(room.file("photos/captions.json", '{"00.png": "a picture"}'))
 
 
 @mistake("Data", "A caption has more tokens than the model has positions", goes_on=True)
