@@ -24,7 +24,14 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 6  # seconds that the Hub has for its answer
 # Checkpoints that people name; a mistyped one is compared with these and with what lies on the disk.
-KNOWN = ("microsoft/git-base", "microsoft/git-base-coco", "microsoft/git-large", "microsoft/git-large-coco")
+KNOWN = (
+    "microsoft/git-base",
+    "microsoft/git-base-coco",
+    "microsoft/git-large",
+    "microsoft/git-large-coco",
+    "Salesforce/blip-image-captioning-base",
+    "nlpconnect/vit-gpt2-image-captioning",
+)
 _ERRORS = {"model": CheckpointError, "dataset": DataError}
 _NOUNS = {"model": "checkpoint", "dataset": "data set"}
 
