@@ -1,10 +1,8 @@
 """Which pictures are copies of each other, and splits that share none.
 
-Two pictures are taken for copies where their 256-bit perceptual hashes differ in at most `NEAR` bits. Measured on
-Pocket Creatures: copies saved again as PNG, GIF or JPEG of quality 75 and above, or resized to between 32 and 512
-pixels, differ in at most 8 bits from the original, and of JPEG or WebP of quality 30 nine in ten do; pictures of which
-2 % were cut off at each side differ in about 22 bits, two different creatures in 16 or more. So 8 finds what was saved
-again or resized, misses what was cropped, and takes no two creatures for one.
+Two pictures are taken for copies where their 256-bit perceptual hashes differ in at most `NEAR` bits. That finds
+pictures that were saved again in good quality or resized. It misses what was cropped, and most of what was saved in
+very poor quality. Any two of Pocket Creatures' drawings differ in more bits, so no two creatures are taken for one.
 """
 
 from __future__ import annotations
