@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch.nn.functional import normalize as unit_length
@@ -16,7 +15,7 @@ from transformers import PreTrainedModel
 from helpers.errors import CaptioningError
 from helpers.families import picture_features
 from helpers.metrics import most_central, normalize
-from helpers.transforms import normalized_pixels, prepare_pictures
+from helpers.transforms import normalized_pixels, prepare_pictures, stored_pixels
 
 Picture = TypeVar("Picture")
 
@@ -83,12 +82,8 @@ def _features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size
     prepared = prepare_pictures(split, processor)
     parts = []
     for start in range(0, len(prepared), batch_size):
-        rows = prepared[start : start + batch_size]
-        pixels = [
-            np.frombuffer(data, dtype=np.uint8).reshape(shape)
-            for data, shape in zip(rows["pixels"], rows["shape"], strict=True)
-        ]
-        parts.append(picture_features(model, normalized_pixels(np.stack(pixels), processor)))
+        pixels = torch.stack(stored_pixels(prepared[start : start + batch_size]))
+        parts.append(picture_features(model, normalized_pixels(pixels, processor)))
     return torch.cat(parts)
 
 

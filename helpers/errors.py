@@ -53,6 +53,11 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub("hf_…", text)
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, in a few words and without a full stop, to stand inside a sentence."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
+
+
 def is_memory_error(error: BaseException) -> bool:
     """Whether torch, numpy or Python ran out of memory: torch says so on a CPU in a plain RuntimeError."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))

@@ -27,7 +27,7 @@ from transformers import (
     TrOCRProcessor,
 )
 
-from helpers.errors import CaptioningError, CheckpointError, enough_memory, is_memory_error
+from helpers.errors import CaptioningError, CheckpointError, enough_memory, first_line, is_memory_error
 from helpers.places import locate
 
 logger = logging.getLogger(__name__)
@@ -163,9 +163,8 @@ def _readable(name: str) -> Iterator[None]:
     except Exception as error:
         if is_memory_error(error):
             raise
-        said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
         raise CheckpointError(
-            f"The checkpoint {name} cannot be read ({said}); copy or download it again, or name another."
+            f"The checkpoint {name} cannot be read ({first_line(error)}); copy or download it again, or name another."
         ) from None
 
 

@@ -124,7 +124,7 @@ class _Reading:
         if _parts(self.address).scheme not in ("http", "https"):  # urllib would read files, too
             raise _Refused("is no http or https address; give one, or a path")
         request = urllib.request.Request(_quoted(self.address), headers={"User-Agent": _AGENT})
-        opener = urllib.request.build_opener(_Redirects(self), _Http(self), _Https(self))
+        opener = urllib.request.build_opener(_Redirects(self), _Guards(self))
         with opener.open(request, timeout=max(0.1, self.deadline - time.monotonic())) as answer:
             if (answer.length or 0) > self.max_bytes:
                 raise _Refused(f"has {answer.length:,} bytes; the limit is {self.max_bytes:,}; make it smaller")
@@ -174,24 +174,22 @@ def _guarded(kind: type[http.client.HTTPConnection], reading: _Reading, request:
     return Guarded
 
 
-class _Http(urllib.request.HTTPHandler):
+class _Guards(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Looks at each address, the first one and where it redirects to, before it is opened."""
+
     def __init__(self, reading: _Reading):
         super().__init__()
         self.reading = reading
 
     def http_open(self, req: Any) -> Any:
-        self.reading.vet(req.full_url, _proxied(req))
-        return self.do_open(_guarded(http.client.HTTPConnection, self.reading, req), req)
-
-
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, reading: _Reading):
-        super().__init__()
-        self.reading = reading
+        return self._open(http.client.HTTPConnection, req)
 
     def https_open(self, req: Any) -> Any:
+        return self._open(http.client.HTTPSConnection, req)
+
+    def _open(self, kind: type[http.client.HTTPConnection], req: Any) -> Any:
         self.reading.vet(req.full_url, _proxied(req))
-        return self.do_open(_guarded(http.client.HTTPSConnection, self.reading, req), req)
+        return self.do_open(_guarded(kind, self.reading, req), req)
 
 
 def _proxied(request: Any) -> bool:

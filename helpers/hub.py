@@ -18,7 +18,7 @@ from helpers.card import model_card, validation_scores
 from helpers.data import load_captions
 from helpers.errors import HubError
 from helpers.inference import caption_images
-from helpers.places import reason_of
+from helpers.places import reason_of, status_of
 from helpers.plotting import plot_captioned_images
 from helpers.records import fingerprint_of
 from helpers.settings import RECORD, Settings, artifacts_folder, read_record, resolve
@@ -159,7 +159,7 @@ def _where(saved: Path | None) -> str:
 
 def _what_happened(error: Exception, repo_id: str) -> str:
     """A sentence without its end about an error of the Hub's client, or another."""
-    status = getattr(getattr(error, "response", None), "status_code", 0)
+    status = status_of(error)
     if isinstance(error, LocalTokenNotFoundError) or (status == 401 and not get_token()):
         why = "there is no token; make one that may write, in the settings of your account on the Hub, and give it to "
         why += "notebook_login()"

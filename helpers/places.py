@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from helpers.errors import CheckpointError, DataError
+from helpers.errors import CheckpointError, DataError, first_line
 from helpers.fetch import within
 from helpers.settings import ROOT, artifacts_folder, resolve
 
@@ -75,7 +75,7 @@ def locate(name: str, kind: str) -> str:
         said = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
         raise _absent(name, kind, said, _names_of_owner(name, kind)) from None
     except Exception as error:  # the Hub's client has changed its HTTP library, and its errors, before
-        if getattr(getattr(error, "response", None), "status_code", 0) == 401:
+        if status_of(error) == 401:
             said = "cannot be asked for: the Hub does not know your token; run notebook_login() and give another"
             raise _absent(name, kind, said) from None
         found = _downloaded(name, kind)
@@ -130,4 +130,9 @@ def reason_of(error: Exception) -> str:
     """What an error of the Hub's client says, in a few words."""
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set"
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+    return first_line(error)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that the Hub answered with, or 0 where it did not answer."""
+    return getattr(getattr(error, "response", None), "status_code", 0)

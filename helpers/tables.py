@@ -17,7 +17,7 @@ import pyarrow.parquet
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
 from helpers.coco import picture_folder, rows_of
-from helpers.errors import DataError
+from helpers.errors import DataError, first_line
 from helpers.places import locate
 from helpers.settings import resolve
 
@@ -135,8 +135,7 @@ def _loaded(name: str, load: Callable[[], Any]) -> dict[str, Table]:
     except DataError:
         raise
     except Exception as error:
-        cause = error.__cause__ or error
-        said = next(iter(str(cause).strip().splitlines()), type(cause).__name__)[:200].rstrip(".")
+        said = first_line(error.__cause__ or error)
         raise DataError(f"{name} cannot be read as a data set: {said}; mend its files or give another.") from None
     splits = found if isinstance(found, DatasetDict) else {"train": found}
     return {split: Table(dataset) for split, dataset in splits.items()}
@@ -179,8 +178,7 @@ def _table(file: Path, folder: Path | None) -> Table:
     except DataError:
         raise
     except Exception as error:
-        said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
-        raise DataError(f"{_shown(file)} cannot be read: {said}; mend it or save it anew.") from None
+        raise DataError(f"{_shown(file)} cannot be read: {first_line(error)}; mend it or save it anew.") from None
     # COCO's captions do not lie in the folder of their pictures.
     beside = picture_folder(file, rows) if file.suffix == ".json" else file.parent
     return Table(rows, folder or beside, faults)

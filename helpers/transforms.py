@@ -148,6 +148,14 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
     return prepared
 
 
+def stored_pixels(batch: Mapping[str, list]) -> list[torch.Tensor]:
+    """The pictures of prepared rows: uint8, (3, height, width) each."""
+    return [
+        torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)
+        for data, shape in zip(batch["pixels"], batch["shape"], strict=True)
+    ]
+
+
 class CaptionTransform:
     """Turns prepared rows into model inputs, for `Dataset.set_transform`.
 
@@ -200,11 +208,7 @@ class CaptionTransform:
         """A batch of prepared rows → lists of pixels (uint8, (3, height, width)) and input_ids (tokens)."""
         chosen = [self.choose(c, row) for c, row in zip(batch["captions"], batch["row"], strict=True)]
         tokens = self.tokens(chosen)
-        pixels = [
-            torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)
-            for data, shape in zip(batch["pixels"], batch["shape"], strict=True)
-        ]
-        return {"pixels": pixels, "input_ids": tokens, "row": batch["row"]}
+        return {"pixels": stored_pixels(batch), "input_ids": tokens, "row": batch["row"]}
 
 
 class CaptionCollator:
