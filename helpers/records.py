@@ -36,35 +36,42 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"  # stands beside a captioner's folder while it is trained
 
 
-def same_training(record: Mapping[str, Any], settings: Settings) -> bool:
-    """Whether a saved captioner was trained with these values."""
-    return not changed_values(record, settings)
+def differences(record: Mapping[str, Any], settings: Settings, data: str | None = None) -> str:
+    """In what a saved captioner's training differs: "" or "other settings (epochs 8 → 3, seed 0 → 1)".
+
+    Args:
+        record: what lies beside the captioner.
+        settings: the values that are wanted.
+        data: the fingerprint of the training split that is wanted; None where it does not matter.
+    """
+    saved, now = record["settings"], settings.training_values()
+    changed = [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]
+    if changed:
+        return f"other settings ({', '.join(changed)})"
+    return "other pictures or captions" if data and record.get("data", data) != data else ""
 
 
-def changed_values(record: Mapping[str, Any], settings: Settings) -> str:
-    """The values that training depends on and that differ, as "epochs 8 → 3, seed 0 → 1"."""
-    saved = record["settings"]
-    now = settings.training_values()
-    return ", ".join(f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value)
+def begin_checkpoints(settings: Settings, data: str) -> None:
+    """Writes into the folder of a training's checkpoints what it trains, and the pictures' fingerprint."""
+    text = json.dumps({"values": settings.training_values(), "data": data}, indent=2)
+    write_whole(beside(captioner_folder(settings.output), CHECKPOINTS) / "begun.json", text)
 
 
-def begin_checkpoints(settings: Settings) -> None:
-    """Writes into the folder of a training's checkpoints what it trains, for `unfinished`."""
-    text = json.dumps(settings.training_values(), indent=2)
-    write_whole(beside(captioner_folder(settings.output), CHECKPOINTS) / "settings.json", text)
-
-
-def unfinished(settings: Settings) -> Path | None:
-    """The newest whole checkpoint of a training with these values that did not come to its end, or None.
+def unfinished(settings: Settings, data: str) -> Path | None:
+    """The newest whole checkpoint of a training that did not come to its end, or None.
 
     Checkpoints are written in place, so the last one may have been cut off; it is left out then.
+
+    Args:
+        settings: the values that it was begun with.
+        data: the fingerprint of the pictures and captions that it was begun with.
     """
     folder = beside(captioner_folder(settings.output), CHECKPOINTS)
     try:
-        begun = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        begun = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if begun != json.loads(json.dumps(settings.training_values())):
+    if begun != json.loads(json.dumps({"values": settings.training_values(), "data": data})):
         return None
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
     return next((path for path in found if _is_whole(path)), None)
@@ -133,6 +140,7 @@ def save_captioner(trainer: Any) -> Path:
         "profile": profile_name(),
         "steps": trainer.state.global_step,
         "planned_steps": trainer.state.max_steps,
+        "data": trainer.data,
         "interrupted": trainer.interrupted,
         "seconds": round(trainer.seconds, 1),
     }
@@ -146,7 +154,7 @@ def save_captioner(trainer: Any) -> Path:
         (fresh / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
         strange = folder.is_dir() and {path.name for path in folder.iterdir()} - {path.name for path in fresh.iterdir()}
         worse = before and trainer.interrupted and not before["interrupted"]
-        if folder.exists() and (before is None or strange or worse or not same_training(before, settings)):
+        if folder.exists() and (before is None or strange or worse or differences(before, settings, trainer.data)):
             aside = move_aside(folder)
             logger.warning("The captioner that was in %s was moved to %s.", settings.output, aside.name)
         shutil.rmtree(old, ignore_errors=True)
@@ -186,8 +194,9 @@ def save_evaluation(
     *,
     attributes: Mapping[str, float] | None = None,
     seconds: Mapping[str, float] | None = None,
+    file: str = "artifacts/evaluation.json",
 ) -> Path:
-    """Writes what was measured to artifacts/evaluation.json.
+    """Writes what was measured.
 
     Args:
         settings: of the captioner that was measured.
@@ -195,6 +204,7 @@ def save_evaluation(
         systems: name → metric → {"value", "low", "high"}; one of the names is "trained".
         attributes: name → accuracy of the trained captioner, where the data set has attributes.
         seconds: what was timed.
+        file: where to; the default is the evaluation of the course's captioner.
 
     Returns:
         The file.
@@ -218,7 +228,7 @@ def save_evaluation(
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
         "seconds": {"training": record.get("seconds"), **(seconds or {})},
     }
-    path = resolve("artifacts/evaluation.json")
+    path = resolve(file)
     write_whole(path, json.dumps(result, indent=2) + "\n")
     return path
 

@@ -13,17 +13,16 @@ from datasets import DatasetDict
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from helpers.data import load_captions
+from helpers.data import fingerprint, load_captions
 from helpers.errors import CheckpointError, DataError, SettingsError, enough_memory
 from helpers.families import aligned, generation_inputs, load_checkpoint, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.records import (
     CHECKPOINTS,
     begin_checkpoints,
-    changed_values,
     check_output,
+    differences,
     move_aside,
-    same_training,
     save_captioner,
     unfinished,
 )
@@ -109,7 +108,7 @@ class CaptionTrainer(Trainer):
         lacking = [split for split in ("train", "validation") if not len(dataset.get(split, ()))]
         if lacking:
             raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
-        self.settings = settings
+        self.settings, self.data = settings, fingerprint(dataset["train"])
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
@@ -163,7 +162,7 @@ class CaptionTrainer(Trainer):
         try:
             if resume_from_checkpoint is None:
                 shutil.rmtree(folder, ignore_errors=True)
-                begin_checkpoints(self.settings)
+                begin_checkpoints(self.settings, self.data)
             with enough_memory("training", **values):
                 output = super().train(resume_from_checkpoint, **kwargs)
             shutil.rmtree(folder, ignore_errors=True)
@@ -183,20 +182,26 @@ class CaptionTrainer(Trainer):
             self.model.eval()
 
 
-def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrainedModel, Any]:
+def load_or_train(
+    settings: Settings, *, dataset: DatasetDict | None = None, resume: bool = False
+) -> tuple[PreTrainedModel, Any]:
     """The captioner that these settings train: loaded if it is there, trained and saved if it is not.
 
     Args:
         settings: what to train. Values that training does not depend on may differ from the saved ones.
+        dataset: what `load_captions(settings.dataset)` gave, where you have it. A saved captioner that learnt from
+            another training split is not used then: its score would mean nothing, because a picture that it learnt
+            from may be a test picture now.
         resume: continue a training that was interrupted, where its captioner would be used as it is. A training that
             left no captioner, because its process died, is continued in any case.
 
     Returns:
         The model in evaluation mode and its processor.
     """
+    data = fingerprint(dataset["train"]) if dataset else None
     record = read_record(settings.output)
-    found = record is not None and same_training(record, settings)
-    if found and not (resume and record["interrupted"]):
+    why = differences(record, settings, data) if record else ""
+    if record and not why and not (resume and record["interrupted"]):
         if record["interrupted"]:
             steps = (record["steps"], record["planned_steps"])
             logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
@@ -205,18 +210,18 @@ def load_or_train(settings: Settings, *, resume: bool = False) -> tuple[PreTrain
         except CheckpointError as error:
             aside = move_aside(captioner_folder(settings.output))
             logger.warning("%s It was moved to %s; training another.", error, aside.name)
-            found, record = False, None
-    checkpoint = unfinished(settings)
+            record = None
+    dataset = dataset or load_captions(settings.dataset)
+    checkpoint = unfinished(settings, data or fingerprint(dataset["train"]))
     if checkpoint:
         logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
-    elif record and not found:
-        logger.warning("The saved captioner was trained with other settings: %s. Training again.",
-                       changed_values(record, settings))  # fmt: skip
+    elif why:
+        logger.warning("The saved captioner was trained with %s. Training again.", why)
     else:
         logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
-    trainer = CaptionTrainer(model, processor, load_captions(settings.dataset), settings)
+    trainer = CaptionTrainer(model, processor, dataset, settings)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save_captioner(trainer)
     return trainer.model, processor

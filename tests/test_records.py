@@ -1,24 +1,27 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from helpers.data import load_captions
 from helpers.errors import SettingsError
 from helpers.families import load_checkpoint
 from helpers.records import (
-    changed_values,
+    begin_checkpoints,
     check_output,
-    same_training,
+    differences,
     save_captioner,
     save_evaluation,
+    unfinished,
     write_whole,
 )
-from helpers.settings import ROOT, Settings, read_record
+from helpers.settings import ROOT, Settings, read_record, resolve
 from helpers.training import CaptionTrainer, load_or_train
 
 
@@ -28,9 +31,8 @@ def test_where_no_captioner_is_there_is_no_record(artifacts):
 
 def test_changed_values_are_told_by_name(settings):
     record = {"settings": settings.with_changes(epochs=5, num_beams=3).__dict__}
-    assert not same_training(record, settings)
-    assert same_training(record, settings.with_changes(epochs=5))
-    told = changed_values(record, settings.with_changes(seed=9))
+    assert differences(record, settings.with_changes(epochs=5)) == ""
+    told = differences(record, settings.with_changes(seed=9))
     assert "epochs 5" in told
     assert "seed 0" in told
     assert "num_beams" not in told
@@ -38,7 +40,34 @@ def test_changed_values_are_told_by_name(settings):
 
 def test_a_value_that_an_older_record_lacks_counts_as_changed(settings):
     record = {"settings": {name: value for name, value in settings.__dict__.items() if name != "warmup"}}
-    assert "warmup" in changed_values(record, settings)
+    assert "warmup" in differences(record, settings)
+
+
+def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, artifacts, dataset, log):
+    first, _ = load_or_train(settings, dataset=dataset)
+    log.clear()
+    again, _ = load_or_train(settings, dataset=dataset)
+    assert log.messages == []
+    fewer = dataset.copy()
+    fewer["train"] = dataset["train"].select(range(4))
+    other, _ = load_or_train(settings, dataset=fewer)
+    assert "other pictures or captions" in log.text
+    assert (artifacts / "captioner-1").is_dir()
+    assert read_record(settings.output)["data"] != read_record("artifacts/captioner-1")["data"]
+    weights = [model.state_dict()["output.bias"] for model in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, dataset):
+    begin_checkpoints(settings, "first")
+    folder = artifacts / ".captioner.checkpoints" / "checkpoint-1"
+    shutil.copytree(resolve(settings.checkpoint), folder)
+    (folder / "trainer_state.json").write_text("{}")
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        torch.save({}, folder / name)
+    assert unfinished(settings, "first") == folder
+    assert unfinished(settings, "second") is None
 
 
 def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, dataset):
