@@ -77,13 +77,14 @@ def source_of(thing: Callable[..., Any] | type) -> Markdown:
 
 def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
     """A Markdown table with a column for each key of the rows; floats get three digits."""
-
-    def text(value: Any) -> str:
-        return f"{value:.3f}" if isinstance(value, float) else str(value)
-
     head = list(rows[0])
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
-    return Markdown("\n".join(lines + [f"| {' | '.join(text(row[key]) for key in head)} |" for row in rows]))
+    return Markdown("\n".join(lines + [f"| {' | '.join(cell_text(row[key]) for key in head)} |" for row in rows]))
+
+
+def cell_text(value: Any) -> str:
+    """A value as it stands in a table: floats with three digits."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 class _Quiet(SimpleHTTPRequestHandler):

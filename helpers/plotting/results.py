@@ -199,7 +199,8 @@ def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> 
                 ax.text(sign * (row[key] + reach * 0.02), place, row[key], ha=side, va="center", fontsize=9)
     ax.axvline(0, color="#444444", linewidth=0.8)
     if not shown:
-        ax.text(0.5, 0.5, "no word is missed or invented", ha="center", va="center", transform=ax.transAxes)
+        ax.text(0.5, 0.5, "no word is missed or invented", ha="center", va="center", transform=ax.transAxes,
+                backgroundcolor="white")  # fmt: skip
         ax.set_yticks([])
     ax.set(title="Words: missed (left, blue) and invented (right, orange)", xlabel="times",
            xlim=(-1.15 * reach, 1.15 * reach))  # fmt: skip

@@ -1,0 +1,40 @@
+"""The report is one page that holds everything it shows."""
+
+import base64
+import re
+from html import escape
+
+import pytest
+
+from helpers.plotting import plot_loss
+from helpers.report import score_rows, write_report
+
+
+def test_a_page_holds_texts_tables_and_figures(artifacts):
+    figure = plot_loss([2.0, 1.0], title="Loss <falls>")
+    parts = {"What & why": ["a < b"], "Rows": [[{"name": "x<y", "value": 0.12345}], []], "Seen": [figure]}
+    path = write_report("artifacts/report.html", "Mine & yours", parts)
+    assert path == artifacts / "report.html"
+    page = path.read_text(encoding="utf-8")
+    assert "<title>Mine &amp; yours</title>" in page
+    assert "<h2>What &amp; why</h2>\n<p>a &lt; b</p>" in page
+    assert "<th>name</th><th>value</th>" in page
+    assert "<td>x&lt;y</td><td>0.123</td>" in page
+    assert "<p>None.</p>" in page
+    [(content, alt)] = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)">', page)
+    assert base64.b64decode(content).startswith(b"\x89PNG")
+    assert alt == escape(figure.alt)
+    assert "http" not in page
+
+
+def test_an_old_page_is_replaced_as_a_whole(artifacts):
+    for title in ("first", "second"):
+        path = write_report("artifacts/report.html", title, {})
+    assert "second" in path.read_text(encoding="utf-8")
+    assert [file.name for file in artifacts.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("value", [0.5, 1.25])
+def test_scores_stand_with_their_intervals(value):
+    systems = {"trained": {"wer": {"value": value, "low": 0.1, "high": 2.0}}}
+    assert score_rows(systems) == [{"system": "trained", "wer": f"{value:.3f} (0.100 to 2.000)"}]
