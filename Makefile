@@ -18,10 +18,12 @@ run: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks/01_load_and_visualize.ipynb
 
+# A process for each core, with one thread: on models this small, threads that wait for each other cost more than they
+# help. Each process needs about 1 GB.
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -m "not slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal tests
 
 # The notebooks share one temporary artifacts folder, in order, so a learner's own is never touched.
 test: check

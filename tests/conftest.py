@@ -237,5 +237,9 @@ def pictures(creatures) -> list[Image.Image]:
 
 @pytest.fixture
 def settings(checkpoint, dataset_folder, artifacts) -> Settings:
+    return small_settings(checkpoint, dataset_folder)
+
+
+def small_settings(checkpoint: str, dataset_folder: str) -> Settings:
     """One epoch of two steps on the small data set."""
     return Settings(dataset=dataset_folder, checkpoint=checkpoint, epochs=1, batch_size=4, warmup=0, max_new_tokens=4)

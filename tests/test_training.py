@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from conftest import small_settings
 from transformers import TrainerCallback
 
 from helpers import records, training
@@ -32,14 +33,19 @@ def batch(dataset, processor):
     return made
 
 
-@pytest.fixture
-def steps(monkeypatch):
+class Steps(list):
     """Every training step that is done, by its tokens, pictures and loss; `stop_at` interrupts before a step."""
 
-    class Steps(list):
-        stop_at = None
-        stop_with = KeyboardInterrupt
+    stop_at = None
+    stop_with = KeyboardInterrupt
 
+
+@pytest.fixture
+def steps(monkeypatch):
+    return recorded_steps(monkeypatch)
+
+
+def recorded_steps(monkeypatch):
     done, original = Steps(), CaptionTrainer.training_step
 
     def training_step(self, model, inputs, *args, **kwargs):
@@ -52,6 +58,16 @@ def steps(monkeypatch):
 
     monkeypatch.setattr(CaptionTrainer, "training_step", training_step)
     return done
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(checkpoint, dataset_folder, tmp_path_factory):
+    """The steps and the weights of a training of two epochs that nothing stops."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path_factory.mktemp("uninterrupted")))
+        steps = recorded_steps(patch)
+        model, _ = load_or_train(small_settings(checkpoint, dataset_folder).with_changes(epochs=2))
+        return list(steps), weights(model)
 
 
 def loss_by_hand(model, batch):
@@ -275,7 +291,7 @@ def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, arti
 
 
 @pytest.mark.parametrize("stop_at", [1, 4])
-def test_resuming_ends_where_an_uninterrupted_training_does(settings, artifacts, steps, monkeypatch, stop_at):
+def test_resuming_ends_where_an_uninterrupted_training_does(settings, artifacts, steps, uninterrupted, stop_at):
     longer = settings.with_changes(epochs=2)
     steps.stop_at = stop_at
     load_or_train(longer)
@@ -284,13 +300,9 @@ def test_resuming_ends_where_an_uninterrupted_training_does(settings, artifacts,
     record = read_record(longer.output)
     assert (record["interrupted"], record["steps"]) == (False, 4)
     assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
-    in_two_parts = list(steps)
-
-    steps.clear()
-    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(artifacts / "elsewhere"))
-    whole, _ = load_or_train(longer)
-    assert in_two_parts == list(steps)
-    assert same_weights(weights(resumed), weights(whole))
+    whole_steps, whole = uninterrupted
+    assert list(steps) == whole_steps
+    assert same_weights(weights(resumed), whole)
 
 
 def killed(settings, steps, stop_at):
@@ -304,7 +316,7 @@ def killed(settings, steps, stop_at):
 
 @pytest.mark.parametrize("damage", [None, "trainer_state.json", "model.safetensors", "optimizer.pt", "rng_state.pth"])
 def test_a_training_that_was_killed_goes_on_from_its_newest_whole_checkpoint(
-    settings, artifacts, steps, monkeypatch, log, damage
+    settings, artifacts, steps, uninterrupted, log, damage
 ):
     longer = settings.with_changes(epochs=2)
     killed(longer, steps, stop_at=4)
@@ -318,8 +330,7 @@ def test_a_training_that_was_killed_goes_on_from_its_newest_whole_checkpoint(
     assert len(steps) == (3 if damage else 1)
     assert f"from step {1 if damage else 3}" in log.text
     assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
-    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(artifacts / "elsewhere"))
-    assert same_weights(weights(continued), weights(load_or_train(longer)[0]))
+    assert same_weights(weights(continued), uninterrupted[1])
 
 
 def test_a_killed_training_with_other_values_is_not_continued(settings, steps):
@@ -353,6 +364,12 @@ def test_the_stop_button_works_while_evaluating_too(settings, artifacts):
     trainer.train()
     assert trainer.interrupted
     assert trainer.state.global_step == 1
+
+
+@pytest.mark.parametrize("given", ["data/pocket-creatures", None, {"epochs": 1}])
+def test_what_is_no_settings_is_said(given):
+    with pytest.raises(SettingsError, match="Settings"):
+        load_or_train(given)
 
 
 def test_other_errors_are_not_swallowed(settings, monkeypatch):
