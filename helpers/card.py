@@ -89,7 +89,8 @@ def model_card(
         said = " ".join(re.sub(r"[\[\]]", "", examples).split())
         trained += "\n\nWhat it says of pictures of the test split, which it was not trained on:"
         examples = f"\n![{said}](examples.png)\n"
-    generation = f"max_new_tokens={used.max_new_tokens}" + f", num_beams={used.num_beams}" * (used.num_beams > 1)
+    # A checkpoint may bring other values of its own; these are those of `caption_images`.
+    generation = f"max_new_tokens={used.max_new_tokens}, num_beams={used.num_beams}, do_sample=False"
     scores = "\n".join(_score_lines(evaluation, validation))
     text = CARD.format(
         name=name, repo_id=repo_id, trained=trained, examples=examples, scores=scores, generation=generation

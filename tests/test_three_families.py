@@ -23,6 +23,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from helpers.baselines import nearest_captions
+from helpers.card import model_card
 from helpers.errors import CaptioningError, CheckpointError
 from helpers.families import (
     end_token_id,
@@ -35,6 +36,7 @@ from helpers.families import (
 )
 from helpers.inference import caption_images, word_places
 from helpers.metrics import decode
+from helpers.settings import Settings
 from helpers.training import CaptionTrainer, caption_loss, learn_by_heart, load_or_train
 from helpers.transforms import CaptionCollator, CaptionTransform, normalized_pixels, picture_pixels, prepare_pictures
 from tools.make_base_model import vocabulary
@@ -121,6 +123,11 @@ def two(creatures):
     """Two pictures whose first captions differ in length, so that one of them is padded."""
     lengths = [len(captions[0].split()) for captions in creatures["train"]["captions"][:50]]
     return creatures["train"].select([lengths.index(min(lengths)), lengths.index(max(lengths))])
+
+
+def four_lines(card):
+    """The code of a card, as it stands there."""
+    return card.split("```python\n")[1].split("```")[0]
 
 
 def batch_of(split, processor):
@@ -225,6 +232,22 @@ def test_two_steps_evaluations_a_save_and_the_same_captions(folder, captioner, s
     with torch.inference_mode():
         loss = caption_loss(loaded, batch_of(dataset["validation"], its_processor)).item()
     assert found.metrics["test_loss"] == pytest.approx(loss, abs=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_four_lines_of_the_card_say_the_same(folder, pictures, tmp_path, monkeypatch, capsys, beams):
+    """Whatever generation settings a checkpoint brings, and of a picture whose sides differ."""
+    model, processor = load_checkpoint(str(folder))
+    model.generation_config.update(num_beams=4 - beams, do_sample=True, max_length=9)
+    for part in (model, processor):
+        part.save_pretrained(tmp_path / "shared")
+    pictures[0].resize((90, 60)).save(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(num_beams=beams, max_new_tokens=12)
+    exec(four_lines(str(model_card("shared", settings))), {})
+    [said] = caption_images(model, processor, ["picture.png"], num_beams=beams, max_new_tokens=12)
+    assert said.text
+    assert capsys.readouterr().out.strip() == said.text
 
 
 def test_random_weights_can_be_asked_for(folder, captioner, pictures):
