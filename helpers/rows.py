@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
-from datasets import Dataset, Features, Image, List, Value
+from datasets import ClassLabel, Dataset, Features, Image, List, Value
 from tqdm.auto import tqdm
 
 from helpers.errors import DataError, ImageError
 from helpers.pictures import check_image
 from helpers.tables import PATHS, Table
+
+logger = logging.getLogger(__name__)
 
 CAPTION_COLUMNS = ("captions", "caption", "text", "sentences", "sentence")
 
@@ -36,25 +39,36 @@ def usable(
         kind of fault and the sentence about it.
 
     Raises:
-        DataError: there are no rows, no column of pictures or none of captions.
+        DataError: there are no rows, no column of pictures or none of captions, or classes in its place.
     """
     if not len(table.rows):
         raise DataError(f"{name}: the split {split} has no rows; add some, or remove the split.")
     if not table.columns:
         raise DataError(f"{name}: no row of the split {split} can be read; of the first one: {table.faults.get(0)}.")
     picture, texts = _picture_column(table, name), _caption_columns(table, name, caption_columns)
+    taken = [column for column in ("image", "captions") if column in table.columns and column not in (picture, *texts)]
+    for column in taken:
+        used = picture if column == "image" else " and ".join(texts)
+        logger.warning(
+            "%s: left out the column %s of the split %s, because its name is given to what %s holds; rename it.",
+            name,
+            column,
+            split,
+            used,
+        )
     captions = _gathered(table, texts)
     faults = {i: ("a fault in its table", why) for i, why in table.faults.items()}
     for i, group in enumerate(captions):
         if i not in faults and (fault := _caption_fault(group, texts)):
             faults[i] = fault
     try:
-        faults |= _picture_faults(table, picture, set(faults), split)
+        found, places = _picture_faults(table, picture, set(faults), split)
     except (pyarrow.ArrowException, TypeError, ValueError):
         kind = table.rows.features[picture]
         raise DataError(f"{name}: the column {picture} holds no pictures (it is {kind}); rename it.") from None
+    faults |= found
     kept = [i for i in range(len(captions)) if i not in faults]
-    return _dataset(table, kept, picture, texts, captions), dict(sorted(faults.items()))
+    return _dataset(table, kept, picture, texts, captions, places), dict(sorted(faults.items()))
 
 
 def _picture_column(table: Table, name: str) -> str:
@@ -80,6 +94,13 @@ def _caption_columns(table: Table, name: str, asked: str | list[str] | None) -> 
     if missing or not found:
         what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
         raise DataError(f"{name} has {what}; name it with caption_columns, one of {', '.join(columns)}.")
+    for column in found if isinstance(table.rows, Dataset) else ():
+        kind = table.rows.features[column]
+        if isinstance(kind := getattr(kind, "feature", kind), ClassLabel):
+            raise DataError(
+                f"{name}: the column {column} holds numbers of classes ({', '.join(kind.names)[:60]}) and no captions; "
+                f"write a sentence for each class into a column of its own, or name another with caption_columns."
+            )
     return found
 
 
@@ -127,45 +148,67 @@ def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] |
     return None
 
 
-def _picture_faults(table: Table, column: str, known: set[int], split: str) -> dict[int, tuple[str, str]]:
-    """What is wrong with the pictures of the rows that are not known to be at fault: row → kind and sentence."""
+def _picture_faults(
+    table: Table, column: str, known: set[int], split: str
+) -> tuple[dict[int, tuple[str, str]], dict[str, str]]:
+    """What is wrong with the pictures of the rows that are not known to be at fault.
+
+    Returns:
+        Row → kind and sentence; and each relative path that a Dataset holds → the file that it means.
+    """
     rows = table.rows
     if isinstance(rows, Dataset):
         rows = rows.select_columns(column).cast_column(column, Image(decode=False))
-    places = tqdm([i for i in range(len(rows)) if i not in known], f"Checking {split}", delay=3, leave=False)
-    found = {i: _picture_fault(rows[i].get(column), table.folder) for i in places}
-    return {i: ("a picture that cannot be read", why) for i, why in found.items() if why}
+    found, places = {}, {}
+    for i in tqdm([i for i in range(len(rows)) if i not in known], f"Checking {split}", delay=3, leave=False):
+        stored, path = rows[i].get(column), None
+        if isinstance(rows, Dataset) and stored:
+            path = stored["path"] if stored["bytes"] is None else None
+            stored = stored["bytes"] or path
+        if why := _picture_fault(stored, table):
+            found[i] = ("a picture that cannot be read", why)
+        elif path and not Path(path).is_absolute():
+            places[path] = str(table.folder / path)
+    return found, places
 
 
-def _picture_fault(stored: Any, folder: Path) -> str:
+def _picture_fault(stored: Any, table: Table) -> str:
     """Why a picture cannot be used, or an empty text."""
-    if isinstance(stored, dict):
-        stored, folder = stored.get("bytes") or stored.get("path"), Path()
     if not stored:
         return "it names no picture; name a file, or remove the row"
     if isinstance(stored, str):
-        path = folder / stored
+        path = table.folder / stored
         if "://" in stored:
-            return f"{stored[:80]} is an address; download the picture and give its path"
+            packed = stored.startswith("zip://")  # so the library calls what it finds in an archive
+            mend = "lies in an archive; unpack it" if packed else "is an address; download the picture"
+            return f"{stored[:80]} {mend} and give its path"
         # By its letters, so that a link which somebody put into the folder may lead elsewhere.
-        if folder != Path() and not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
+        plain, homes = Path(os.path.normpath(path)), (table.folder, *table.caches)
+        if not any(plain.is_relative_to(os.path.normpath(home)) for home in homes):
             return f"{stored[:80]} leaves the folder of the pictures; move the picture into it"
         stored = path
     try:
         check_image(stored)
     except ImageError as error:
         said = str(error).rstrip(".")
-        return f"its picture {said}".replace(f"{folder}/", "") if isinstance(stored, Path) else said
+        return f"its picture {said}".replace(f"{table.folder}/", "") if isinstance(stored, Path) else said
     return ""
 
 
-def _dataset(table: Table, kept: list[int], picture: str, texts: list[str], captions: list[list]) -> Dataset:
+def _dataset(
+    table: Table, kept: list[int], picture: str, texts: list[str], captions: list[list], places: dict[str, str]
+) -> Dataset:
     """The rows that can be used, with the columns image and captions, on disk and not in memory."""
     chosen = [captions[i] for i in kept]
     if isinstance(table.rows, Dataset):
-        dataset = table.rows.select(kept)
+        dataset = table.rows
         if not isinstance(dataset.features[picture], Image):
-            dataset = dataset.cast_column(picture, Image())
+            dataset = dataset.cast_column(picture, Image())  # before rows are chosen: of none it cannot be cast
+        dataset = dataset.select(kept)
+        if places:  # the library would look for them in the folder in which the kernel was started
+            stored, values = dataset.cast_column(picture, Image(decode=False)), {"picture": picture, "places": places}
+            placed = stored.map(_placed, fn_kwargs=values, features=stored.features)
+            dataset = placed.cast_column(picture, dataset.features[picture])
         if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
             return dataset
         rest = dataset.remove_columns([column for column in dataset.column_names if column in (*texts, "captions")])
@@ -184,6 +227,11 @@ def _dataset(table: Table, kept: list[int], picture: str, texts: list[str], capt
     # The files' times go into what the copy on disk is known by: another picture of the same name is another picture.
     known_by = {"rows": pyarrow.table(columns), "times": pyarrow.array([path.stat().st_mtime_ns for path in paths])}
     return Dataset.from_generator(_rows, features=Features(features), gen_kwargs=known_by)
+
+
+def _placed(row: dict, picture: str, places: dict[str, str]) -> dict:
+    content, path = row[picture]["bytes"], row[picture]["path"]
+    return {picture: {"bytes": content, "path": path if content is not None else places.get(path, path)}}
 
 
 def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:

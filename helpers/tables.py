@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
-from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, config, load_dataset, load_from_disk
+from huggingface_hub import constants
+from huggingface_hub.file_download import repo_folder_name
 
 from helpers.coco import picture_folder, rows_of
 from helpers.errors import DataError, first_line
@@ -33,13 +35,15 @@ class Table:
 
     Attributes:
         rows: a Dataset, or a list of dictionaries whose pictures are paths.
-        folder: what those paths are relative to.
+        folder: what the paths of pictures are relative to, and do not leave.
         faults: row number → what is wrong with the row as it was read.
+        caches: where else the datasets library itself puts pictures of this data set.
     """
 
     rows: Dataset | list[dict[str, Any]]
-    folder: Path = field(default_factory=Path)
+    folder: Path
     faults: dict[int, str] = field(default_factory=dict)
+    caches: tuple[Path, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -70,16 +74,19 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Table]:
     if path.is_file():
         return _grouped(_table(path, folder))
     if not path.is_dir():
-        return _loaded(name, lambda: load_dataset(locate(name, "dataset")))
+        # The Hub's files lie in a folder of this data set; what was packed is unpacked among the downloads of all.
+        home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="dataset")
+        caches = (config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
+        return _loaded(name, lambda: load_dataset(locate(name, "dataset")), folder or home, (home, *caches))
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        return _loaded(name, lambda: load_from_disk(str(path)))
+        return _loaded(name, lambda: load_from_disk(str(path)), folder or path)
     files = _metadata_files(name, path)
     if "train" in files and len(files) == 1:
         return _grouped(_table(files["train"], folder))
     if files:
         return {split: _table(file, folder) for split, file in files.items()}
     _check_folder(name, path)
-    return _loaded(name, lambda: load_dataset(str(path)))
+    return _loaded(name, lambda: load_dataset(str(path)), folder or path)
 
 
 def _metadata_files(name: str, folder: Path) -> dict[str, Path]:
@@ -128,7 +135,7 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in names)
 
 
-def _loaded(name: str, load: Callable[[], Any]) -> dict[str, Table]:
+def _loaded(name: str, load: Callable[[], Any], folder: Path, caches: tuple[Path, ...] = ()) -> dict[str, Table]:
     """What the datasets library reads, its errors in one sentence."""
     try:
         found = load()
@@ -138,7 +145,7 @@ def _loaded(name: str, load: Callable[[], Any]) -> dict[str, Table]:
         said = first_line(error.__cause__ or error)
         raise DataError(f"{name} cannot be read as a data set: {said}; mend its files or give another.") from None
     splits = found if isinstance(found, DatasetDict) else {"train": found}
-    return {split: Table(dataset) for split, dataset in splits.items()}
+    return {split: Table(dataset, folder, caches=caches) for split, dataset in splits.items()}
 
 
 def _grouped(table: Table) -> dict[str, Table]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from datasets import ClassLabel, List
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -119,6 +120,16 @@ def test_other_columns_are_kept_and_mixed_ones_become_texts(table):
     assert set(dataset.column_names) == {"image", "captions", "year", "extra", "tags"}
 
 
+def test_a_column_whose_name_is_needed_is_left_out_and_told(table, log):
+    made = [row | {"image": "a label", "captions": "a note"} for row in rows()]
+    splits = load_captions(table(as_lines(made), "captions.jsonl"), caption_columns="text")
+    assert captions(splits) == EVERY
+    assert [column in log.text for column in ("column image", "column captions")] == [True, True]
+    log.clear()
+    load_captions(table(as_lines(rows()), "captions.jsonl"))
+    assert "left out" not in log.text
+
+
 def test_a_column_that_only_some_rows_have_is_kept(table):
     made = rows()
     made[5]["note"] = "seen"
@@ -176,6 +187,7 @@ def test_a_bad_caption_is_left_out_and_told(table, log, bad, kind):
         ("/etc/hostname", "leaves"),
         ("https://example.org/a.png", "address"),
         ("a\0b.png", "a"),
+        ({"path": "00.png"}, "no picture"),
     ],
 )
 def test_a_bad_picture_is_left_out_and_told(table, log, place, why):
@@ -512,3 +524,14 @@ def test_names_of_pictures_may_be_categories(photos):
     path = photos / "categories.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"file_name": names, "text": [f"picture {i}" for i in range(24)]}), path)
     assert captions(load_captions(str(path))) == EVERY
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_classes_are_no_captions(tmp_path, dataset, several):
+    kind = ClassLabel(names=["cat", "dog"])
+    made = dataset["train"].remove_columns("captions").select_columns("image")
+    made = made.add_column("label", [[1] if several else 1] * len(made), feature=List(kind) if several else kind)
+    made.save_to_disk(tmp_path / "set")
+    said = refused(str(tmp_path / "set"), caption_columns="label")
+    assert "cat, dog" in said
+    assert "caption_columns" in said
