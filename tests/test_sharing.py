@@ -4,14 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import nbformat
 import pytest
+import torch
+from datasets import Dataset
 from hub_server import HubServer
 from huggingface_hub import ModelCard
 from nbclient import NotebookClient
+from test_three_families import SAVE, four_lines
+from transformers import set_seed
 
 from helpers.data import fingerprint, load_captions
+from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.settings import ROOT, Settings
 from helpers.training import load_or_train
@@ -89,7 +95,30 @@ def test_a_captioner_is_shared_and_says_the_same_wherever_it_is_loaded(
 
     text = hub.files("me/captioner")["README.md"].decode()
     dataset["test"][0]["image"].save(tmp_path / "picture.png")
-    assert client(hub, tmp_path, text.split("```python\n")[1].split("```")[0]).strip() == said[0]
+    assert client(hub, tmp_path, four_lines(text)).strip() == said[0]
+
+
+@pytest.mark.parametrize("family", ["blip", "vision-encoder-decoder"])
+def test_a_captioner_of_another_family_is_shared_and_says_the_same(
+    hub, family, processor, creatures, settings, dataset, tmp_path
+):
+    set_seed(0)
+    SAVE[family](tmp_path / "mine", processor, creatures["train"]["captions"][0])
+    model, its_processor = load_checkpoint(str(tmp_path / "mine"))
+    with torch.no_grad():  # so that the caption depends on the picture
+        for name, weight in model.named_parameters():
+            weight *= 4 if "ross" in name and weight.dim() > 1 else 1
+    for part in (model, its_processor):
+        part.save_pretrained(tmp_path / "artifacts" / "captioner")
+    said = [caption.text for caption in caption_images(model, its_processor, dataset["test"]["image"])]
+    assert len(set(said)) > 1
+    client(hub, tmp_path, SHARE)
+    code = CAPTIONS.format(dataset=settings.dataset).replace("max_new_tokens=8", "max_new_tokens=48")
+    assert json.loads(client(hub, tmp_path, code)) == said
+
+    dataset["test"][0]["image"].save(tmp_path / "picture.png")
+    printed = client(hub, tmp_path, four_lines(hub.files("me/captioner")["README.md"].decode()))
+    assert printed.strip() == said[0]
 
 
 PUSH = """
@@ -122,6 +151,48 @@ def test_a_data_set_is_loaded_by_its_id(hub, dataset_folder, tmp_path):
     told = client(hub, tmp_path, REFUSED, token=OTHERS).strip()
     assert "me/pushed" in told
     assert "\n" not in told
+
+
+FOLDER = """
+from huggingface_hub import HfApi
+for name in ("loose", "packed", "hostile"):
+    HfApi().create_repo(f"me/{name}", repo_type="dataset", private=True)
+    HfApi().upload_folder(repo_id=f"me/{name}", repo_type="dataset", folder_path=name)
+"""
+READ = """
+import json
+from helpers.data import data_report, load_captions
+texts = sorted(text for split in load_captions("me/loose").values() for row in split for text in row["captions"])
+reports = [data_report(name) for name in ("me/packed", "me/hostile")]
+reasons = [[row["reason"] for row in report if row["row"] != "all"] for report in reports]
+print(json.dumps([texts, reasons]))
+"""
+
+
+def test_a_folder_of_pictures_on_the_hub_is_loaded_and_names_nothing_else(hub, pictures, tmp_path):
+    """The libraries keep its pictures in a cache; a row cannot name any other file of this machine."""
+    for name in ("loose", "packed", "hostile"):
+        (tmp_path / name).mkdir()
+    rows = [{"file_name": f"{i:02}.png", "text": f"picture {i}"} for i in range(len(pictures))]
+    table = "\n".join(json.dumps(row) for row in rows)
+    (tmp_path / "loose" / "metadata.jsonl").write_text(table)
+    with zipfile.ZipFile(tmp_path / "packed" / "train.zip", "w") as packed:
+        packed.writestr("metadata.jsonl", table)
+        for row, picture in zip(rows, pictures, strict=True):
+            picture.save(tmp_path / "loose" / row["file_name"])
+            packed.write(tmp_path / "loose" / row["file_name"], row["file_name"])
+    places = [tmp_path / "loose" / row["file_name"] for row in rows]
+    images = [{"bytes": place.read_bytes(), "path": None} for place in places]
+    images[0] = {"bytes": None, "path": str(places[0])}
+    captions = [row["text"] for row in rows]
+    Dataset.from_dict({"image": images, "text": captions}).to_parquet(tmp_path / "hostile" / "train.parquet")
+    client(hub, tmp_path, FOLDER)
+    said, [packed, hostile] = json.loads(client(hub, tmp_path, READ))
+    assert said == captions
+    assert len(packed) == len(rows)
+    assert "archive" in packed[0]
+    assert len(hostile) == 1
+    assert "leaves the folder of the pictures" in hostile[0]
 
 
 FAILURES = """
