@@ -7,6 +7,7 @@ very poor quality. Any two of Pocket Creatures' drawings differ in more bits, so
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,19 @@ def in_other_splits(groups: dict[str, np.ndarray]) -> dict[str, int]:
     kinds = {split: set(found.tolist()) for split, found in groups.items()}
     others = {split: set().union(*(kinds[other] for other in kinds if other != split)) for split in kinds}
     return {split: sum(group in others[split] for group in found.tolist()) for split, found in groups.items()}
+
+
+def numbers_of_bytes(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
+    """A number for the bytes of each picture, the same for the same bytes: split → uint64 (pictures,).
+
+    Nothing is decoded, so it takes about a tenth of the time of `groups_by_split`, and misses what was saved again.
+    """
+    found = {}
+    for split, dataset in splits.items():
+        rows = dataset.select_columns("image").cast_column("image", Image(decode=False))
+        digests = b"".join(hashlib.sha256(content(row["image"])).digest()[:8] for row in rows)
+        found[split] = np.frombuffer(digests, np.uint64)
+    return found
 
 
 def groups_by_split(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:

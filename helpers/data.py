@@ -10,7 +10,7 @@ import imagehash
 import numpy as np
 from datasets import Dataset, DatasetDict, Image
 
-from helpers.copies import chosen_groups, content, groups_by_split, in_other_splits
+from helpers.copies import chosen_groups, content, groups_by_split, in_other_splits, numbers_of_bytes
 from helpers.errors import DataError
 from helpers.rows import usable
 from helpers.tables import SPLITS, read_tables
@@ -79,10 +79,10 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
         in another split too, or look nearly the same as one that does) and reason.
     """
     splits, left_out = _read(name, caption_columns, images)
-    shared = in_other_splits(groups_by_split(splits))
+    shared, numbers = in_other_splits(groups_by_split(splits)), numbers_of_bytes(splits)
     table = []
     for split, dataset in splits.items():
-        copies = Counter(_digest(content(row["image"])) for row in dataset.cast_column("image", Image(decode=False)))
+        copies = Counter(numbers[split].tolist())
         table.append(
             {
                 "split": split,
@@ -134,24 +134,22 @@ def _read(name: str, caption_columns: str | list[str] | None, images: str | None
     return splits, left_out
 
 
-def _digest(picture: bytes) -> str:
-    return hashlib.sha256(picture).hexdigest()
-
-
 def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
     """The three splits: what is there stays, what is missing is taken from train, copies together."""
     splits = _renamed(splits, name)
     missing = [split for split in ("test", "validation") if split not in splits]
+    # Looking for nearly the same pictures takes longer than reading them; where nothing is to be divided, the same
+    # bytes are told, and data_report finds the others.
+    groups = groups_by_split(splits) if missing else numbers_of_bytes(splits)
+    if shared := sum(in_other_splits(groups).values()):
+        said = (
+            "%s: %d pictures are in another split too, or nearly the same as one that is; data_report(%r) counts them."
+            if missing
+            else "%s: %d pictures are in another split too; data_report(%r) also counts those that are nearly the same."
+        )
+        logger.warning(said, name, shared, name)
     if not missing:
         return splits
-    groups = groups_by_split(splits)
-    if shared := sum(in_other_splits(groups).values()):
-        logger.warning(
-            "%s: %d pictures are in another split too, or nearly the same as one that is; data_report(%r) counts them.",
-            name,
-            shared,
-            name,
-        )
     train, left = splits["train"], np.arange(len(groups["train"]))
     if (different := len(set(groups["train"].tolist()))) <= len(missing):
         raise DataError(

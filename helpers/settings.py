@@ -10,6 +10,9 @@ import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
 from helpers.errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -39,7 +42,7 @@ class Settings:
         precision: "auto", "fp32", "bf16" or "fp16"; "auto" takes what the device does best.
         seed: of the weights that start at random, the order of the pictures and the captions chosen.
         output: the folder of the trained captioner.
-        push_to: a Hub repository to share to, or None to share nothing.
+        push_to: a Hub repository to share to, owner/name or a name alone, or None to share nothing.
     """
 
     dataset: str = "data/pocket-creatures"
@@ -81,6 +84,12 @@ class Settings:
             value = getattr(self, name)
             if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):
                 raise SettingsError(f"Settings.{name} is {value!r}; give a name in quotation marks.")
+        try:
+            validate_repo_id(self.push_to or "name")
+        except HFValidationError:
+            raise SettingsError(
+                f"Settings.push_to is {self.push_to!r}; give owner/name, or a name alone for your own account."
+            ) from None
         if not isinstance(self.freeze_vision, bool):
             raise SettingsError(f"Settings.freeze_vision is {self.freeze_vision!r}; give True or False.")
         if self.precision not in PRECISIONS:

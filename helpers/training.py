@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -197,7 +198,12 @@ def load_or_train(
 
     Returns:
         The model in evaluation mode and its processor.
+
+    Raises:
+        SettingsError: these are no Settings, or what they name cannot be written to.
     """
+    if not isinstance(settings, Settings):
+        raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
     data = fingerprint(dataset["train"]) if dataset else None
     record = read_record(settings.output)
     why = differences(record, settings, data) if record else ""

@@ -259,7 +259,19 @@ def test_a_set_that_comes_divided_stays_as_it_is(tmp_path, log):
     columns = {"image": column(3), "caption": ["x", "y", "z"]}
     folder = saved(dict.fromkeys(("train", "validation", "test"), columns), tmp_path / "set")
     assert sizes(load_captions(folder)) == {"train": 3, "validation": 3, "test": 3}
+    [said] = [record.getMessage() for record in log.records if record.name == "helpers.data"]
+    assert " 9 pictures" in said
+    assert f"data_report({folder!r})" in said
     assert [row["in_other_splits"] for row in data_report(folder)] == [3, 3, 3]
+
+
+def test_of_splits_that_share_no_picture_nothing_is_said(tmp_path, log):
+    splits = {
+        name: {"image": column(3, start), "caption": ["x"] * 3}
+        for name, start in (("train", 0), ("validation", 10), ("test", 20))
+    }
+    load_captions(saved(splits, tmp_path / "set"))
+    assert log.records == []
 
 
 def test_a_split_of_another_name_is_left_out_and_told(tmp_path, dataset, log):

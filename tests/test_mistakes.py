@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
-from datasets import DatasetDict
+from datasets import ClassLabel, DatasetDict
 from PIL import Image
 
 from helpers import inference, pictures, records
@@ -255,6 +257,21 @@ def _(room):
     load_captions(room.set(*([f"{i:02}.png", i] for i in range(24))))
 
 
+@mistake("Data", "The caption column holds classes")
+def _(room):
+    made = load_captions(room.settings.dataset)["train"].select_columns("image")
+    made = made.add_column("label", [0, 1] * (len(made) // 2), feature=ClassLabel(names=["cat", "dog"]))
+    made.to_parquet(room.folder / "set.parquet")
+    room.then()
+    load_captions(str(room.folder / "set.parquet"), caption_columns="label")
+
+
+@mistake("Data", "A table has a column image beside its file names", goes_on=True)
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", f"a label {i}"] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,image"))
+
+
 @mistake("Data", "A caption is empty", goes_on=True)
 def _(room):
     load_captions(room.set(["00.png", " "]))
@@ -283,6 +300,17 @@ def _(room):
     load_captions(room.set(["../other/a.png", "a picture"]), max_left_out=0)
 
 
+@mistake("Data", "A row of a parquet file names a picture outside its folder")
+def _(room):
+    room.file("other/a.png", png())
+    pictures = [{"bytes": png(i), "path": None} for i in range(23)] + [{"bytes": None, "path": "../other/a.png"}]
+    table = pyarrow.table({"image": pictures, "text": [f"picture {i}" for i in range(24)]})
+    (room.folder / "photos").mkdir()
+    pyarrow.parquet.write_table(table, room.folder / "photos" / "train.parquet")
+    room.then()
+    load_captions(str(room.folder / "photos"), max_left_out=0)
+
+
 @mistake("Data", "All pictures but two are copies of one")
 def _(room):
     room.set()
@@ -302,6 +330,15 @@ def _(room):
         rows += [{"file_name": "05.png", "text": "picture 5 again"}] if split == "test" else []
         room.file(f"photos/{split}.jsonl", "\n".join(json.dumps(row) for row in rows))
     load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "Pictures of one split of three are in another, too", goes_on=True)
+def _(room):
+    made = load_captions(room.settings.dataset)
+    for split in made:
+        made["train" if split == "test" else split].to_parquet(room.folder / "set" / f"{split}.parquet")
+    room.then()
+    load_captions(str(room.folder / "set"))
 
 
 @mistake("Data", "Two splits have names that mean the same")
@@ -415,6 +452,16 @@ def _(room):
 @mistake("Names and values", "A value of Settings is mistyped")
 def _(room):
     Settings.tiny().with_changes(epoch=3)
+
+
+@mistake("Names and values", "A repository to share to is no name")
+def _(room):
+    Settings.tiny().with_changes(push_to="https://huggingface.co/me/captioner")
+
+
+@mistake("Names and values", "Something else is given where Settings are wanted")
+def _(room):
+    load_or_train("models/git-tiny")
 
 
 # Order

@@ -131,3 +131,16 @@ def test_another_profile_wins_over_the_saved_captioner(artifacts, monkeypatch):
     save_record(artifacts, RIGHT.with_changes(epochs=3))
     monkeypatch.setenv("CAPTIONING_PROFILE", "full")
     assert Settings.of_captioner() == Settings.full()
+
+
+@pytest.mark.parametrize("name", ["me/captioner", "captioner", "my-team/cats_1.0", None])
+def test_a_repository_to_share_to_is_a_name_with_or_without_an_owner(name):
+    assert Settings(push_to=name).push_to == name
+
+
+@pytest.mark.parametrize(
+    "name", ["https://huggingface.co/me/captioner", "me/my captioner", "a/b/c", "me/", "/tmp/x", "a..b"]
+)
+def test_anything_else_to_share_to_is_refused(name):
+    with pytest.raises(SettingsError, match=r"push_to.*owner/name"):
+        Settings(push_to=name)
