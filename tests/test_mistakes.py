@@ -479,6 +479,15 @@ def _(room):
     load_or_train(room.settings.with_changes(seed=1))
 
 
+@mistake("Saved captioners", "The data set has changed since the captioner was trained", goes_on=True)
+def _(room):
+    dataset = load_captions(room.settings.dataset)
+    load_or_train(room.settings, dataset=dataset)
+    room.then()
+    dataset["train"] = dataset["train"].select(range(4))
+    load_or_train(room.settings, dataset=dataset)
+
+
 @mistake("Saved captioners", "The training was stopped early", goes_on=True)
 def _(room):
     load_or_train(room.settings)
