@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+COLAB := .venv-colab/bin
+COLAB_READY := .venv-colab/.ready
 
-.PHONY: setup run lab test test-full check clean data base-model links strip mistakes results bench
+.PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes results bench
 
 setup: $(READY)
 
@@ -33,6 +35,25 @@ test: check
 test-full: $(READY)
 	$(BIN)/pytest -m slow -v tests
 
+# What Colab ships, then what its learners get on top; neither torch nor numpy may change, and the tests' tools may
+# change nothing at all. The project itself is not installed, as in Colab.
+$(COLAB_READY): tests/colab.txt requirements-colab.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv-colab
+	$(COLAB)/pip install --disable-pip-version-check --quiet -r tests/colab.txt
+	$(COLAB)/pip freeze | grep -E '^(torch|numpy)==' > .venv-colab/before.txt
+	$(COLAB)/pip install --disable-pip-version-check --quiet -r requirements-colab.txt
+	$(COLAB)/pip freeze > .venv-colab/after.txt
+	grep -E '^(torch|numpy)==' .venv-colab/after.txt | diff .venv-colab/before.txt -
+	$(COLAB)/pip install --disable-pip-version-check --quiet -r requirements-dev.txt -c .venv-colab/after.txt
+	@touch $@
+
+# Tests, first cell and notebooks with Colab's versions; PYTHONPATH does what the first cell does there.
+test-colab: $(COLAB_READY)
+	$(COLAB)/pytest -m "not slow" tests
+	$(COLAB)/pytest -m slow tests/test_colab.py
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder $(COLAB)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
+
 data: $(READY)
 	$(BIN)/python -m tools.make_data
 
@@ -60,4 +81,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.data_memory
 
 clean:
-	rm -rf .venv artifacts .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-colab artifacts .pytest_cache .ruff_cache *.egg-info

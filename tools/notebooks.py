@@ -21,13 +21,21 @@ from helpers.settings import ROOT, artifacts_folder
 
 FOLDER = ROOT / "notebooks"
 FIRST_CELL = """# On your own machine this cell does nothing. In Colab it fetches the project and what it needs.
+import os
 import sys
 
-if "google.colab" in sys.modules:
-    !git clone --quiet --depth 1 --branch v{version} {address} /content/pocket-captions
-    %cd -q /content/pocket-captions/notebooks
-    !pip install --quiet -r ../requirements-colab.txt
+if "google.colab" in sys.modules and not os.path.isdir("../helpers"):
+    address = "{address}"
+    folder = "pocket-captions"
+    if not os.path.isdir(folder):
+        !git clone --quiet --depth 1 -c advice.detachedHead=false --branch v{version} {{address}} {{folder}}
+    !pip install --quiet -r {{folder}}/requirements-colab.txt && touch {{folder}}/.ready
+    assert os.path.exists(f"{{folder}}/.ready"), "See above, then run this cell again."
+    os.chdir(f"{{folder}}/notebooks")
     sys.path.insert(0, "..")"""
+# Notebooks that are slow without a GPU: Colab opens these with one.
+ON_GPU = ("03_train", "06_your_own_pictures")
+GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{repository}/blob/v{version}/notebooks/{name})"
@@ -57,7 +65,7 @@ def stripped(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    kept = {key: notebook.metadata[key] for key in ("accelerator",) if key in notebook.metadata}
+    kept = GPU if "accelerator" in notebook.metadata else {}
     notebook.metadata = {**kept, "kernelspec": kernel, "language_info": {"name": "python"}}
     return notebook
 
@@ -81,7 +89,7 @@ def badge(name: str) -> str:
 
 
 def links(repository: str | None = None) -> None:
-    """Writes badges and first cells from pyproject.toml, after writing a new owner/name into it where one is given."""
+    """Writes badges, first cells and who asks for a GPU; a new owner/name goes into pyproject.toml first."""
     if repository:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise SystemExit(f"{repository} is no address; give owner/name.")
@@ -93,6 +101,10 @@ def links(repository: str | None = None) -> None:
         title, code = notebook.cells[0], next(cell for cell in notebook.cells if cell.cell_type == "code")
         title.source = re.sub(BADGE_PATTERN, lambda _, name=path.name: badge(name), title.source, count=1)
         code.source = first_cell()
+        for key, value in GPU.items():
+            notebook.metadata.pop(key, None)
+            if path.stem in ON_GPU:
+                notebook.metadata[key] = value
         write(notebook, path)
     readme = ROOT / "README.md"
     parts = readme.read_text(encoding="utf-8").splitlines()
