@@ -4,6 +4,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 COLAB := .venv-colab/bin
 COLAB_READY := .venv-colab/.ready
+# A process for each core, with one thread: on models this small, threads that wait for each other cost more than they
+# help. Each process needs about 1 GB.
+FAST := OMP_NUM_THREADS=1 @/pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal tests
 
 .PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes results bench
 
@@ -20,12 +23,10 @@ run: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks/01_load_and_visualize.ipynb
 
-# A process for each core, with one thread: on models this small, threads that wait for each other cost more than they
-# help. Each process needs about 1 GB.
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal tests
+	$(subst @,$(BIN),$(FAST))
 
 # The notebooks share one temporary artifacts folder, in order, so a learner's own is never touched.
 test: check
@@ -49,7 +50,7 @@ $(COLAB_READY): tests/colab.txt requirements-colab.txt requirements-dev.txt pypr
 
 # Tests, first cell and notebooks with Colab's versions; PYTHONPATH does what the first cell does there.
 test-colab: $(COLAB_READY)
-	$(COLAB)/pytest -m "not slow" tests
+	$(subst @,$(COLAB),$(FAST))
 	$(COLAB)/pytest -m slow tests/test_colab.py
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder $(COLAB)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
