@@ -74,10 +74,11 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Table]:
     if path.is_file():
         return _grouped(_table(path, folder))
     if not path.is_dir():
+        place = locate(name, "dataset")
         # The Hub's files lie in a folder of this data set; what was packed is unpacked among the downloads of all.
         home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="dataset")
         caches = (config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
-        return _loaded(name, lambda: load_dataset(locate(name, "dataset")), folder or home, (home, *caches))
+        return _loaded(name, lambda: load_dataset(place), folder or home, (home, *caches))
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _loaded(name, lambda: load_from_disk(str(path)), folder or path)
     files = _metadata_files(name, path)
