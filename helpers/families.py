@@ -45,6 +45,7 @@ class Family:
         vision: the path of the vision encoder's module inside the model.
         aligned: the family's part of `aligned`.
         sees_patches: each word attends to patches in a way that `aligned_attention` can read.
+        rereads: `generate` has each picture read once for each beam, and not once.
     """
 
     processor: Any
@@ -52,6 +53,7 @@ class Family:
     vision: str
     aligned: Callable[[PreTrainedModel, Batch], tuple[torch.Tensor, torch.Tensor]]
     sees_patches: bool = False
+    rereads: bool = False
 
 
 def _as_it_is(tokenizer: Any, config: PretrainedConfig) -> None:
@@ -104,7 +106,7 @@ def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 FAMILIES = {
-    "git": Family(AutoProcessor, _as_it_is, "git.image_encoder", _git_aligned, sees_patches=True),
+    "git": Family(AutoProcessor, _as_it_is, "git.image_encoder", _git_aligned, sees_patches=True, rereads=True),
     "blip": Family(AutoProcessor, _blip_tokens, "vision_model", _blip_aligned),
     # AutoProcessor finds the tokenizer alone. TrOCR's processor joins any image processor and any tokenizer, and what
     # it saves AutoProcessor can load.

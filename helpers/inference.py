@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedModel
 
+from helpers.beams import pictures_read_once
 from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import end_token_id, generation_inputs, tokenizer_of
 from helpers.pictures import load_image
@@ -79,7 +80,8 @@ def caption_images(
         pictures = [load_image(image) for image in images[start : start + batch_size]]
         kept += [kept_share(picture.size, processor) for picture in pictures]
         pixels = normalized_pixels(picture_pixels(pictures, processor), processor).to(model.device)
-        with enough_memory("captioning", batch_size=batch_size, num_beams=num_beams, max_new_tokens=max_new_tokens):
+        numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
+        with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
             out = model.generate(
                 **generation_inputs({"pixel_values": pixels}),
                 num_beams=num_beams,
