@@ -77,6 +77,7 @@ results: $(READY)
 	$(BIN)/python -m tools.results
 
 bench: $(READY)
+	$(BIN)/python -m benchmarks.recipes
 	$(BIN)/python -m benchmarks.training_share
 	$(BIN)/python -m benchmarks.metrics_speed
 	$(BIN)/python -m benchmarks.data_memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import os
 import platform
@@ -25,7 +26,7 @@ from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
 from helpers.families import best_device
-from helpers.settings import Settings, resolve
+from helpers.settings import ROOT, Settings, resolve
 from helpers.training import choose_precision
 
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
@@ -85,6 +86,12 @@ def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
 def cell_text(value: Any) -> str:
     """A value as it stands in a table: floats with three digits."""
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def measured_recipes() -> tuple[list[dict[str, str]], str]:
+    """The popular recipe beside ours, as `make bench` measured it: rows for `markdown_table`, and the machine."""
+    found = json.loads((ROOT / "benchmarks" / "results" / "recipes.json").read_text(encoding="utf-8"))
+    return found["table"], found["machine"]
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -1,0 +1,370 @@
+"""The popular recipe beside ours: training, the bytes of an evaluation, captions with beams.
+
+`python -m benchmarks.recipes` runs both in turn, on the same pictures and seed, at git-base's shape (random weights)
+and with git-tiny; prints a table and writes it, with every repeat, to benchmarks/results/recipes.json. The popular
+recipe is that of the guide most people follow: each caption padded to the tokenizer's limit, labels and the vocabulary
+head everywhere, each picture read and resized anew each time, AdamW as torch makes it, every logit of an evaluation
+kept. Ours is a CaptionTrainer's: its batches, its loss, its optimizer. Pictures that it prepares once, before the
+first step, are not timed. Nothing is frozen in either. Needs Linux, as metrics_speed does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import DatasetDict
+from datasets.utils.logging import disable_progress_bar
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from benchmarks.git_base import git_base
+from benchmarks.metrics_speed import memory
+from helpers.beams import pictures_read_once
+from helpers.data import load_captions
+from helpers.families import best_device, load_checkpoint, picture_tokens, tokenizer_of
+from helpers.notebook import device_name
+from helpers.settings import ROOT, Settings
+from helpers.training import CaptionTrainer, caption_loss
+from helpers.transforms import normalized_pixels, picture_pixels
+
+FILE = ROOT / "benchmarks" / "results" / "recipes.json"
+REPEATS, PICTURES, EVALUATED = 3, 256, 1000
+BEAMS, NEW_TOKENS, CAPTIONED = 4, 20, 4
+BYTES_A_LOGIT, BYTES_AN_ID = 4, 8
+# Multiplications and additions a second in bf16, as the makers give them (dense, without sparsity).
+PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model to measure with.
+
+    Attributes:
+        load: gives the model and its processor, given the captions of each picture.
+        batch: pictures a step.
+        steps: steps that are timed together.
+    """
+
+    load: Callable[[Iterable[Sequence[str]]], tuple[PreTrainedModel, Any]]
+    batch: int
+    steps: int
+
+
+SHAPES = {
+    "git-base": Shape(git_base, batch=4, steps=1),
+    "git-tiny": Shape(lambda _: load_checkpoint("models/git-tiny"), batch=32, steps=2),
+}
+
+
+class Recipe:
+    """A way to train, one step at a time.
+
+    Args:
+        model: is trained, on the best device that there is.
+        batch: makes a batch of the rows of these numbers.
+        loss: of the model on a batch.
+        optimizer: makes the optimizer of a model.
+        precision: "fp32" or "bf16".
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        batch: Callable[[list[int]], dict[str, torch.Tensor]],
+        loss: Callable[[PreTrainedModel, dict[str, torch.Tensor]], torch.Tensor],
+        optimizer: Callable[[PreTrainedModel], torch.optim.Optimizer],
+        precision: str,
+    ):
+        self.model, self.batch, self.loss = model.to(best_device()).train(), batch, loss
+        self.optimizer, self.precision = optimizer(self.model), precision
+
+    def step(self, rows: list[int]) -> dict[str, float]:
+        """One step: seconds to make the batch, in forward and backward, in the optimizer; the loss before it."""
+        times = [clock()]
+        batch = {name: value.to(self.model.device) for name, value in self.batch(rows).items()}
+        times.append(clock())
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            loss = self.loss(self.model, batch)
+        loss.backward()
+        times.append(clock())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)  # as the Trainer does
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        times.append(clock())
+        parts = [after - before for before, after in pairwise(times)]
+        return dict(zip(("batch", "model", "optimizer"), parts, strict=True)) | {"loss": loss.item()}
+
+
+def clock() -> float:
+    """Seconds, when everything asked of a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precision: str = "fp32") -> Recipe:
+    """The popular recipe: the processor on each row, each time, and the model's own loss."""
+
+    def prepare(rows: dict[str, list]) -> dict[str, torch.Tensor]:
+        texts = [captions[0] for captions in rows["captions"]]
+        return processor(images=rows["image"], text=texts, padding="max_length", return_tensors="pt")
+
+    train = dataset["train"].with_transform(prepare)
+    return Recipe(
+        model,
+        batch=lambda rows: train[rows],
+        loss=lambda model, batch: model(**batch, labels=batch["input_ids"]).loss,
+        optimizer=lambda model: torch.optim.AdamW(model.parameters(), lr=5e-5),
+        precision=precision,
+    )
+
+
+def ours(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precision: str = "fp32") -> Recipe:
+    """Our recipe, taken from a CaptionTrainer."""
+    trainer = CaptionTrainer(model, processor, dataset, Settings.full().with_changes(precision=precision))
+    return Recipe(
+        model,
+        batch=lambda rows: trainer.data_collator(trainer.train_dataset.__getitems__(rows)),
+        loss=caption_loss,
+        optimizer=lambda model: trainer.create_optimizer(),
+        precision=precision,
+    )
+
+
+RECIPES = {"popular": popular, "ours": ours}
+
+
+def batches(pictures: int, size: int, seed: int = 0) -> list[list[int]]:
+    """The rows of each step, the same for both recipes."""
+    order = torch.randperm(pictures, generator=torch.Generator().manual_seed(seed)).tolist()
+    return [order[start : start + size] for start in range(0, pictures - size + 1, size)]
+
+
+def side_by_side(
+    shape: Shape, dataset: DatasetDict, precision: str = "fp32", repeats: int = REPEATS
+) -> dict[str, list[dict[str, float]]]:
+    """Both recipes in turn, after a step that is not timed: for each, what each repeat took a step.
+
+    Returns:
+        For each recipe the repeats, each with batch, model, optimizer and step (seconds a step), pictures_a_second,
+        outside (the share of a step that is neither model nor optimizer), loss and operations (multiplications and
+        additions of the model in a step, as torch counts them).
+    """
+    recipes, operations = {}, {}
+    rows = batches(len(dataset["train"]), shape.batch)
+    for name, recipe in RECIPES.items():
+        recipes[name] = recipe(*shape.load(dataset["train"]["captions"]), dataset, precision)
+        with FlopCounterMode(display=False) as counter:
+            recipes[name].step(rows[0])
+        operations[name] = counter.get_total_flops()
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in recipes}
+    for repeat in range(repeats):
+        for name, recipe in recipes.items():
+            chosen = [rows[(1 + repeat * shape.steps + i) % len(rows)] for i in range(shape.steps)]
+            began = clock()
+            steps = [recipe.step(each) for each in chosen]
+            seconds = (clock() - began) / shape.steps
+            parts = {part: statistics.mean(step[part] for step in steps) for part in steps[0]}
+            found[name].append(
+                parts
+                | {
+                    "step": seconds,
+                    "pictures_a_second": shape.batch / seconds,
+                    "outside": 1 - (parts["model"] + parts["optimizer"]) / seconds,
+                    "operations": operations[name],
+                }
+            )
+    return found
+
+
+def peak_memory(name: str, recipe: str, precision: str) -> float:
+    """Most MB that two steps ever hold, in a process of their own: of the GPU where there is one."""
+    command = [sys.executable, "-m", "benchmarks.recipes", "--memory", name, recipe, precision]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(run.stdout.splitlines()[-1])
+
+
+def hold(name: str, recipe: str, precision: str) -> float:
+    """What the process of `peak_memory` does."""
+    shape, dataset = SHAPES[name], pictures()
+    made = RECIPES[recipe](*shape.load(dataset["train"]["captions"]), dataset, precision)
+    for rows in batches(len(dataset["train"]), shape.batch)[:2]:
+        made.step(rows)
+    return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory("VmHWM")
+
+
+def evaluation_bytes(
+    model: PreTrainedModel, *, pictures: int, caption_tokens: int, padded_tokens: int, max_new_tokens: int
+) -> dict[str, int]:
+    """What an evaluation keeps until it is scored, counted from shapes.
+
+    Args:
+        model: a GIT, whose logits cover the picture's positions too.
+        pictures: how many are evaluated.
+        caption_tokens: of the longest caption, to which our labels are padded.
+        padded_tokens: to which the popular recipe pads.
+        max_new_tokens: the most that are generated of a caption, after its start token.
+
+    Returns:
+        Bytes of the popular recipe (logits and labels of every position) and of ours (token ids and labels).
+    """
+    positions = picture_tokens(model) + padded_tokens
+    logits = positions * model.config.vocab_size * BYTES_A_LOGIT
+    return {
+        "popular": pictures * (logits + padded_tokens * BYTES_AN_ID),
+        "ours": pictures * (1 + max_new_tokens + caption_tokens) * BYTES_AN_ID,
+    }
+
+
+def captioning(
+    model: PreTrainedModel, pixel_values: torch.Tensor, *, num_beams: int = BEAMS, repeats: int = REPEATS
+) -> dict[str, list[float]]:
+    """Seconds that `generate` takes, as it is and with each picture read once, in turn; the captions are identical."""
+    seconds: dict[str, list[float]] = {"popular": [], "ours": []}
+    length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
+    for _ in range(repeats):
+        said = []
+        for name, reading in {"popular": nullcontext(), "ours": pictures_read_once(model, num_beams)}.items():
+            began = clock()
+            with torch.inference_mode(), reading:
+                said.append(model.generate(pixel_values=pixel_values, num_beams=num_beams, do_sample=False, **length))
+            seconds[name].append(clock() - began)
+        if not torch.equal(*said):
+            raise AssertionError("The two ways say different captions.")
+    return seconds
+
+
+def spread(popular: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
+    """How many times as much the popular recipe takes: min, median and max over repeats."""
+    ratios = [theirs / own for theirs, own in zip(popular, ours, strict=True)]
+    return {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)}
+
+
+def pictures() -> DatasetDict:
+    """What is trained on: the first pictures of Pocket Creatures."""
+    dataset = load_captions("data/pocket-creatures")
+    return DatasetDict(train=dataset["train"].select(range(PICTURES)), validation=dataset["validation"].select([0]))
+
+
+def trained(name: str, dataset: DatasetDict, precision: str) -> dict[str, Any]:
+    """Everything about training a shape: each recipe's repeats and memory, and the ratios."""
+    megabytes = {recipe: peak_memory(name, recipe, precision) for recipe in RECIPES}
+    found = side_by_side(SHAPES[name], dataset, precision)
+    steps = [[repeat["step"] for repeat in found[recipe]] for recipe in RECIPES]
+    result = {"batch": SHAPES[name].batch, "repeats": found, "speed": spread(*steps), "megabytes": megabytes}
+    peak = next((most for chip, most in PEAKS.items() if chip in device_name()), None)
+    if peak and precision == "bf16":
+        result["share_of_peak"] = {
+            recipe: statistics.median(each["operations"] / each["model"] for each in found[recipe]) / peak
+            for recipe in RECIPES
+        }
+    return result
+
+
+def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
+    """The table that is printed and shown: a row a quantity, with both recipes and how many times as much."""
+
+    def row(what: str, pair: Sequence[float], form: str, times: str) -> dict[str, str]:
+        return {"": what, "popular recipe": form.format(pair[0]), "ours": form.format(pair[1]), "ratio": times}
+
+    def times(ratio: dict[str, float]) -> str:
+        return f"{ratio['median']:.1f} ({ratio['min']:.1f} to {ratio['max']:.1f})"
+
+    rows = []
+    for name, result in found["training"].items():
+        middle = {
+            part: [statistics.median(each[part] for each in result["repeats"][recipe]) for recipe in RECIPES]
+            for part in result["repeats"]["ours"][0]
+        }
+        memories = [result["megabytes"][recipe] / 1000 for recipe in RECIPES]
+        rows += [
+            row(f"{name}: seconds a step", middle["step"], "{:.2f}", times(result["speed"])),
+            row(f"{name}: pictures a second", middle["pictures_a_second"], "{:.2f}", times(result["speed"])),
+            row(f"{name}: outside the model", middle["outside"], "{:.1%}", ""),
+            row(f"{name}: memory, GB", memories, "{:.1f}", f"{memories[0] / memories[1]:.1f}"),
+        ]
+        if share := result.get("share_of_peak"):
+            rows.append(row(f"{name}: share of the chip's peak", list(share.values()), "{:.1%}", ""))
+    kept = [found["evaluation"][recipe] / 1e6 for recipe in RECIPES]
+    rows.append(
+        row(f"git-base: evaluating {EVALUATED:,} pictures, MB kept", kept, "{:,.1f}", f"{kept[0] / kept[1]:,.0f}")
+    )
+    seconds = [statistics.median(found["generation"]["seconds"][recipe]) for recipe in RECIPES]
+    what = f"git-base: {CAPTIONED} captions with {BEAMS} beams, seconds"
+    return [*rows, row(what, seconds, "{:.2f}", times(found["generation"]["speed"]))]
+
+
+def machine() -> str:
+    """Where this was measured, in words."""
+    cores = len(os.sched_getaffinity(0))
+    model = next(
+        (line.split(":")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+    )
+    return (
+        f"{model.strip() or platform.machine()}, {cores} cores; {device_name()}; "
+        f"torch {version('torch')}, transformers {version('transformers')}"
+    )
+
+
+def measure() -> dict[str, Any]:
+    """Everything, as it is written."""
+    dataset = pictures()
+    precisions = ("fp32", "bf16") if torch.cuda.is_available() else ("fp32",)
+    names = {(name, each): name if each == "fp32" else f"{name}, {each}" for each in precisions for name in SHAPES}
+    found: dict[str, Any] = {"machine": machine()}
+    found["training"] = {said: trained(name, dataset, each) for (name, each), said in names.items()}
+    model, processor = git_base(dataset["train"]["captions"])
+    tokenizer = tokenizer_of(processor)
+    found["evaluation"] = evaluation_bytes(
+        model,
+        pictures=EVALUATED,
+        caption_tokens=max(len(tokenizer(captions[0]).input_ids) for captions in dataset["train"]["captions"]),
+        padded_tokens=tokenizer.model_max_length,
+        max_new_tokens=Settings.full().max_new_tokens,
+    )
+    pixels = normalized_pixels(picture_pixels(dataset["train"][:CAPTIONED]["image"], processor), processor)
+    seconds = captioning(model.to(best_device()), pixels.to(best_device()))
+    found["generation"] = {"seconds": seconds, "speed": spread(*seconds.values())}
+    return found | {"table": rows_of(found)}
+
+
+def main() -> None:
+    """Measures, prints and writes; or, in a process of its own, holds memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
+    asked = parser.parse_args().memory
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    disable_progress_bar()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CAPTIONING_ARTIFACTS"] = folder
+        if asked:
+            print(hold(*asked))
+            return
+        found = measure()
+    print(found["machine"])
+    for row in found["table"]:
+        print("{:<50} {:>14} {:>14} {:>22}".format(*row.values()))
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
