@@ -70,7 +70,8 @@ def caption_images(
     """
     if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or not hasattr(images, "__len__"):
         raise ImageError(f"{reprlib.repr(images)} is no list of pictures; put one picture in brackets: [picture].")
-    for name, value in {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}.items():
+    numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SettingsError(f"{name} is {reprlib.repr(value)}; give a whole number from 1.")
     model.eval()
@@ -80,7 +81,6 @@ def caption_images(
         pictures = [load_image(image) for image in images[start : start + batch_size]]
         kept += [kept_share(picture.size, processor) for picture in pictures]
         pixels = normalized_pixels(picture_pixels(pictures, processor), processor).to(model.device)
-        numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
         with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
             out = model.generate(
                 **generation_inputs({"pixel_values": pixels}),
