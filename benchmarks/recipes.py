@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,6 +41,7 @@ from helpers.notebook import device_name
 from helpers.settings import ROOT, Settings
 from helpers.training import CaptionTrainer, caption_loss
 from helpers.transforms import normalized_pixels, picture_pixels
+from tools.results import processor_name
 
 FILE = ROOT / "benchmarks" / "results" / "recipes.json"
 REPEATS, PICTURES, EVALUATED = 3, 256, 1000
@@ -313,12 +312,8 @@ def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
 
 def machine() -> str:
     """Where this was measured, in words."""
-    cores = len(os.sched_getaffinity(0))
-    model = next(
-        (line.split(":")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
-    )
     return (
-        f"{model.strip() or platform.machine()}, {cores} cores; {device_name()}; "
+        f"{processor_name()}, {len(os.sched_getaffinity(0))} cores; {device_name()}; "
         f"torch {version('torch')}, transformers {version('transformers')}"
     )
 

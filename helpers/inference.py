@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,11 @@ from transformers import PreTrainedModel
 from helpers.beams import pictures_read_once
 from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import end_token_id, generation_inputs, tokenizer_of
-from helpers.pictures import load_image
+from helpers.pictures import SUFFIXES, check_image, load_image
+from helpers.settings import resolve
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
+
+logger = logging.getLogger(__name__)
 
 HALF_A_LETTER = "\ufffd"  # what a tokenizer decodes the first bytes of a letter to
 
@@ -97,6 +102,37 @@ def caption_images(
         said += [_caption(ids, logs, processor) for ids, logs in zip(made.cpu(), scores.float().cpu(), strict=True)]
     report_crops(kept)
     return said
+
+
+def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, **options: int) -> dict[str, Caption]:
+    """Captions every picture in a folder, folders inside it left out.
+
+    Args:
+        model: a captioner.
+        processor: its processor.
+        folder: as `resolve` takes it.
+        options: as `caption_images` takes them.
+
+    Returns:
+        The name of each file that can be read → its Caption, by name. The others are logged.
+
+    Raises:
+        ImageError: there is no such folder, or no picture in it that can be read.
+    """
+    place = resolve(folder)
+    if not place.is_dir():
+        raise ImageError(f"{folder} is no folder; check the spelling, or give the folder that holds the pictures.")
+    names = []
+    for file in sorted(place.iterdir()):
+        if file.suffix.lower() in SUFFIXES and not file.is_dir() and not file.name.startswith("."):
+            try:
+                check_image(file)
+                names.append(file.name)
+            except ImageError as error:
+                logger.warning("Left out: %s", error)
+    if not names:
+        raise ImageError(f"{folder} holds no pictures that can be read ({', '.join(SUFFIXES)}); give another folder.")
+    return dict(zip(names, caption_images(model, processor, [place / name for name in names], **options), strict=True))
 
 
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:

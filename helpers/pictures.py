@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 25_000_000  # of a file or an answer, before it is read
 MAX_PIXELS = 36_000_000  # before they are decoded; a telephone takes 12 or 24 million
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # of their files
 TIMEOUT = 10  # seconds, for everything that an address takes
 # Pillow makes a list of all entries of an EXIF block, each as long as it says; one JPEG segment holds this much.
 _MAX_EXIF = 65_536

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -114,6 +114,19 @@ def check_output(settings: Settings) -> None:
             pass
     except OSError as error:
         raise SettingsError(f"{folder.parent} cannot be written to ({error.strerror}); name another output.") from None
+
+
+def learnt(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a step had fewer word errors on the validation split than the model before training.
+
+    Where none had, the Trainer keeps the weights of the last step; else those of the step with the fewest.
+
+    Args:
+        history: the Trainer's log_history.
+    """
+    before = [row["eval_wer"] for row in history if "eval_wer" in row and row.get("step", 0) == 0]
+    after = [row["eval_wer"] for row in history if "eval_wer" in row and row.get("step", 0) > 0]
+    return not before or not after or min(after) < before[0]
 
 
 def save_captioner(trainer: Any) -> Path:

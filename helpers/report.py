@@ -13,6 +13,10 @@ from helpers.plotting import DescribedFigure
 from helpers.records import write_whole
 from helpers.settings import resolve
 
+HOW_TO_READ = (
+    "With 95 % intervals. wer counts wrong words for each word of the reference: 0 is perfect. Of the others more is "
+    "better: cider_d goes to 10, the rest to 1."
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -20,13 +20,13 @@ from huggingface_hub.file_download import repo_folder_name
 
 from helpers.coco import picture_folder, rows_of
 from helpers.errors import DataError, first_line
+from helpers.pictures import SUFFIXES
 from helpers.places import locate
 from helpers.settings import resolve
 
 # What people call their splits, and what they are called here.
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
 PATHS = ("file_name", "image", "path")  # the columns that may hold a picture's path, the likeliest first
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 @dataclass
@@ -123,7 +123,7 @@ def _check_folder(name: str, folder: Path) -> None:
         raise DataError(
             f"{name} has no metadata.csv or metadata.jsonl; if its captions are in {shown}, give {name}/{shown}."
         )
-    pictures = sum(file.suffix.lower() in PICTURES for file in files)
+    pictures = sum(file.suffix.lower() in SUFFIXES for file in files)
     what = (
         f"has pictures ({pictures}) and no file with their captions" if pictures else "has no pictures and no captions"
     )

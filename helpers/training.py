@@ -23,6 +23,7 @@ from helpers.records import (
     begin_checkpoints,
     check_output,
     differences,
+    learnt,
     move_aside,
     save_captioner,
     unfinished,
@@ -171,6 +172,11 @@ class CaptionTrainer(Trainer):
             with enough_memory("training", **values):
                 output = super().train(resume_from_checkpoint, **kwargs)
             shutil.rmtree(folder, ignore_errors=True)
+            if not learnt(self.state.log_history):
+                logger.warning(
+                    "No step was better on the validation split than the model before training; the weights of the "
+                    "last one are kept. Train for more epochs, at another learning rate, or on more pictures."
+                )
             return output
         except KeyboardInterrupt:
             self.interrupted = True

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from helpers.errors import ImageError, SettingsError
-from helpers.inference import Caption, caption_images
+from helpers.inference import Caption, caption_folder, caption_images
 
 
 def encoded(picture):
@@ -110,3 +110,24 @@ def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
 def test_numbers_out_of_their_range_are_named(talker, processor, pictures, name, value):
     with pytest.raises(SettingsError, match=f"{name} is"):
         caption_images(talker, processor, pictures[:1], **{name: value})
+
+
+def test_a_folder_is_captioned_by_name_and_what_fails_is_told(talker, processor, pictures, said, tmp_path, log):
+    for i in (1, 0, 2):
+        pictures[i].save(tmp_path / f"{i}.{'PNG' if i else 'jpeg'}", "PNG")
+    (tmp_path / "3.png").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no picture either")
+    (tmp_path / "inside.png").mkdir()
+    found = caption_folder(talker, processor, tmp_path, max_new_tokens=12)
+    assert list(found) == ["0.jpeg", "1.PNG", "2.PNG"]
+    assert [caption.text for caption in found.values()] == [caption.text for caption in said[:3]]
+    assert "3.png" in log.text
+    assert "notes" not in log.text
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "file.txt"])
+def test_a_folder_without_pictures_is_said(talker, processor, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").write_text("")
+    with pytest.raises(ImageError, match=name):
+        caption_folder(talker, processor, tmp_path / name)

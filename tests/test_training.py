@@ -273,6 +273,12 @@ def test_other_settings_train_again_and_move_the_old_captioner_aside(settings, a
     assert not (artifacts / ".captioner.new").exists()
 
 
+@pytest.mark.parametrize("rate", [1e-9, 1e-2])
+def test_a_training_that_taught_nothing_says_so(settings, artifacts, log, rate):
+    load_or_train(settings.with_changes(learning_rate=rate, epochs=10, max_new_tokens=12))
+    assert ("No step was better" in log.text) == (rate == 1e-9)
+
+
 def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, artifacts, steps, log):
     longer = settings.with_changes(epochs=2)
     steps.stop_at = 3

@@ -7,6 +7,7 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from helpers.analysis import marked_differences
 from helpers.errors import CaptioningError
@@ -33,12 +34,16 @@ def plot_captioned_images(
     lines = max(text.count("\n") + 1 for text in texts)
     figure, axes = picture_grid(len(images), columns, width, width - 0.1 + 0.17 * lines)
     for ax, image, text in zip(axes, images, texts, strict=False):
-        ax.imshow(np.asarray(image))
+        pixels = np.asarray(image)
+        ax.imshow(pixels)
+        # On a white page, a picture with a white edge would have none.
+        ax.add_patch(Rectangle((-0.5, -0.5), pixels.shape[1], pixels.shape[0], fill=False, edgecolor="#DDDDDD"))
         ax.set_title(text, fontsize=9, loc="left", color="#222222")
     if title:
         figure.suptitle(title, fontsize=12, x=0.01, ha="left")
-    listed = " ".join(f"({i}) {caption.replace(chr(10), '; ')}." for i, caption in enumerate(captions, 1))
-    figure.alt = f"{title + ': ' if title else ''}{len(images)} pictures with their captions. {listed}"
+    listed = " ".join(f"({i}) {caption.replace(chr(10), '; ').rstrip('.')}." for i, caption in enumerate(captions, 1))
+    count = f"{len(images)} pictures with their captions" if len(images) != 1 else "1 picture with its caption"
+    figure.alt = f"{title + ': ' if title else ''}{count}. {listed}"
     return figure
 
 
