@@ -67,8 +67,8 @@ class Shape:
 
 
 SHAPES = {
-    "git-base": Shape(git_base, batch=4, steps=1),
-    "git-tiny": Shape(lambda _: load_checkpoint("models/git-tiny"), batch=32, steps=2),
+    "git-base": Shape(git_base, batch=4, steps=2),
+    "git-tiny": Shape(lambda _: load_checkpoint("models/git-tiny"), batch=32, steps=8),
 }
 
 
@@ -156,57 +156,57 @@ def batches(pictures: int, size: int, seed: int = 0) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, pictures - size + 1, size)]
 
 
-def side_by_side(
-    shape: Shape, dataset: DatasetDict, precision: str = "fp32", repeats: int = REPEATS
-) -> dict[str, list[dict[str, float]]]:
-    """Both recipes in turn, after a step that is not timed: for each, what each repeat took a step.
+def one_repeat(
+    shape: Shape, recipe: str, dataset: DatasetDict, precision: str = "fp32", repeat: int = 0
+) -> dict[str, float]:
+    """One recipe in this process, after a step that is not timed.
+
+    Args:
+        shape: what is trained.
+        recipe: the name of one.
+        dataset: with the splits train and validation.
+        precision: "fp32" or "bf16".
+        repeat: its number, from 0; each takes other pictures.
 
     Returns:
-        For each recipe the repeats, each with batch, model, optimizer and step (seconds a step), pictures_a_second,
-        outside (the share of a step that is neither model nor optimizer), loss and operations (multiplications and
-        additions of the model in a step, as torch counts them).
+        batch, model, optimizer and step (seconds a step), pictures_a_second, outside (the share of a step that is
+        neither model nor optimizer), loss, operations (multiplications and additions of the model in a step, as torch
+        counts them) and megabytes (the most that this process ever held, or the GPU where there is one).
     """
-    recipes, operations = {}, {}
-    rows = batches(len(dataset["train"]), shape.batch)
-    for name, recipe in RECIPES.items():
-        recipes[name] = recipe(*shape.load(dataset["train"]["captions"]), dataset, precision)
-        with FlopCounterMode(display=False) as counter:
-            recipes[name].step(rows[0])
-        operations[name] = counter.get_total_flops()
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in recipes}
-    for repeat in range(repeats):
-        for name, recipe in recipes.items():
-            chosen = [rows[(1 + repeat * shape.steps + i) % len(rows)] for i in range(shape.steps)]
-            began = clock()
-            steps = [recipe.step(each) for each in chosen]
-            seconds = (clock() - began) / shape.steps
-            parts = {part: statistics.mean(step[part] for step in steps) for part in steps[0]}
-            found[name].append(
-                parts
-                | {
-                    "step": seconds,
-                    "pictures_a_second": shape.batch / seconds,
-                    "outside": 1 - (parts["model"] + parts["optimizer"]) / seconds,
-                    "operations": operations[name],
-                }
-            )
-    return found
-
-
-def peak_memory(name: str, recipe: str, precision: str) -> float:
-    """Most MB that two steps ever hold, in a process of their own: of the GPU where there is one."""
-    command = [sys.executable, "-m", "benchmarks.recipes", "--memory", name, recipe, precision]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return float(run.stdout.splitlines()[-1])
-
-
-def hold(name: str, recipe: str, precision: str) -> float:
-    """What the process of `peak_memory` does."""
-    shape, dataset = SHAPES[name], pictures()
     made = RECIPES[recipe](*shape.load(dataset["train"]["captions"]), dataset, precision)
-    for rows in batches(len(dataset["train"]), shape.batch)[:2]:
-        made.step(rows)
-    return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory("VmHWM")
+    first, *rows = batches(len(dataset["train"]), shape.batch)
+    with FlopCounterMode(display=False) as counter:
+        made.step(first)
+    chosen = [rows[(repeat * shape.steps + i) % len(rows)] for i in range(shape.steps)]
+    began = clock()
+    steps = [made.step(each) for each in chosen]
+    seconds = (clock() - began) / shape.steps
+    parts = {part: statistics.mean(step[part] for step in steps) for part in steps[0]}
+    return parts | {
+        "step": seconds,
+        "pictures_a_second": shape.batch / seconds,
+        "outside": 1 - (parts["model"] + parts["optimizer"]) / seconds,
+        "operations": counter.get_total_flops(),
+        "megabytes": torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory("VmHWM"),
+    }
+
+
+def in_a_process(name: str, recipe: str, precision: str, repeat: int) -> dict[str, float]:
+    """`one_repeat` in a process of its own: beside the other recipe's memory, a step took up to a third longer."""
+    command = [sys.executable, "-m", "benchmarks.recipes", "--one", name, recipe, precision, str(repeat)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def side_by_side(
+    name: str, precision: str = "fp32", repeats: int = REPEATS, ask: Callable[..., dict[str, float]] = in_a_process
+) -> dict[str, list[dict[str, float]]]:
+    """Both recipes in turn: for each, what `one_repeat` gave each time."""
+    found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in RECIPES}
+    for repeat in range(repeats):
+        for recipe in RECIPES:
+            found[recipe].append(ask(name, recipe, precision, repeat))
+    return found
 
 
 def evaluation_bytes(
@@ -262,11 +262,11 @@ def pictures() -> DatasetDict:
     return DatasetDict(train=dataset["train"].select(range(PICTURES)), validation=dataset["validation"].select([0]))
 
 
-def trained(name: str, dataset: DatasetDict, precision: str) -> dict[str, Any]:
+def trained(name: str, precision: str) -> dict[str, Any]:
     """Everything about training a shape: each recipe's repeats and memory, and the ratios."""
-    megabytes = {recipe: peak_memory(name, recipe, precision) for recipe in RECIPES}
-    found = side_by_side(SHAPES[name], dataset, precision)
+    found = side_by_side(name, precision)
     steps = [[repeat["step"] for repeat in found[recipe]] for recipe in RECIPES]
+    megabytes = {recipe: statistics.median(repeat["megabytes"] for repeat in found[recipe]) for recipe in RECIPES}
     result = {"batch": SHAPES[name].batch, "repeats": found, "speed": spread(*steps), "megabytes": megabytes}
     peak = next((most for chip, most in PEAKS.items() if chip in device_name()), None)
     if peak and precision == "bf16":
@@ -324,7 +324,7 @@ def measure() -> dict[str, Any]:
     precisions = ("fp32", "bf16") if torch.cuda.is_available() else ("fp32",)
     names = {(name, each): name if each == "fp32" else f"{name}, {each}" for each in precisions for name in SHAPES}
     found: dict[str, Any] = {"machine": machine()}
-    found["training"] = {said: trained(name, dataset, each) for (name, each), said in names.items()}
+    found["training"] = {said: trained(name, each) for (name, each), said in names.items()}
     model, processor = git_base(dataset["train"]["captions"])
     tokenizer = tokenizer_of(processor)
     found["evaluation"] = evaluation_bytes(
@@ -341,17 +341,18 @@ def measure() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures, prints and writes; or, in a process of its own, holds memory."""
+    """Measures, prints and writes; or, in a process of its own, makes one repeat."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
-    asked = parser.parse_args().memory
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    asked = parser.parse_args().one
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CAPTIONING_ARTIFACTS"] = folder
         if asked:
-            print(hold(*asked))
+            name, recipe, precision, repeat = asked
+            print(json.dumps(one_repeat(SHAPES[name], recipe, pictures(), precision, int(repeat))))
             return
         found = measure()
     print(found["machine"])
