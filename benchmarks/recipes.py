@@ -68,7 +68,7 @@ class Shape:
 
 SHAPES = {
     "git-base": Shape(git_base, batch=4, steps=2),
-    "git-tiny": Shape(lambda _: load_checkpoint("models/git-tiny"), batch=32, steps=8),
+    "git-tiny": Shape(lambda _: load_checkpoint("models/git-tiny"), batch=32, steps=4),
 }
 
 
@@ -192,7 +192,7 @@ def one_repeat(
 
 
 def in_a_process(name: str, recipe: str, precision: str, repeat: int) -> dict[str, float]:
-    """`one_repeat` in a process of its own: beside the other recipe's memory, a step took up to a third longer."""
+    """`one_repeat` in a process of its own, where the memory of the other recipe cannot slow it."""
     command = [sys.executable, "-m", "benchmarks.recipes", "--one", name, recipe, precision, str(repeat)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(run.stdout.splitlines()[-1])
