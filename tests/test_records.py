@@ -120,7 +120,7 @@ class Processor:
 
 class Trainer:
     settings = Settings(epochs=float(sys.argv[4]))
-    state, model, processing_class, interrupted, seconds = State, Model(), Processor(), False, 1.0
+    state, model, processing_class, interrupted, seconds, data = State, Model(), Processor(), False, 1.0, "0"
 
 sys.addaudithook(step)
 records.save_captioner(Trainer)
