@@ -10,7 +10,6 @@ from typing import Any
 from datasets import DatasetDict
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from helpers.records import learnt
 from helpers.settings import Settings, resolve
 
 # Our names, with the Hub's and a person's.
@@ -104,14 +103,14 @@ def validation_scores(history: Sequence[Mapping[str, Any]] | None, record: Mappi
 
     Args:
         history: what history.json holds.
-        record: what training.json holds. An interrupted captioner has the weights of its last step, and so has one
-            that did not get better than its base; any other has those of the step with the fewest word errors.
+        record: what training.json holds. An interrupted captioner has the weights of its last step; any other has
+            those of the step with the fewest word errors.
 
     Returns:
         metric → value; empty where these weights were not measured.
     """
     rows = [row for row in history or () if "eval_wer" in row and row.get("step", 0) > 0]
-    if record["interrupted"] or not learnt(history or ()):
+    if record["interrupted"]:
         rows = [row for row in rows if row["step"] == record["steps"]]
     if not rows:
         return {}

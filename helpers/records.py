@@ -53,8 +53,11 @@ def differences(record: Mapping[str, Any], settings: Settings, data: str | None 
 
 def begin_checkpoints(settings: Settings, data: str) -> None:
     """Writes into the folder of a training's checkpoints what it trains, and the pictures' fingerprint."""
-    text = json.dumps({"values": settings.training_values(), "data": data}, indent=2)
-    write_whole(beside(captioner_folder(settings.output), CHECKPOINTS) / "begun.json", text)
+    write_whole(beside(captioner_folder(settings.output), CHECKPOINTS) / "begun.json", _begun(settings, data))
+
+
+def _begun(settings: Settings, data: str) -> str:
+    return json.dumps({"values": settings.training_values(), "data": data}, indent=2)
 
 
 def unfinished(settings: Settings, data: str) -> Path | None:
@@ -68,10 +71,9 @@ def unfinished(settings: Settings, data: str) -> Path | None:
     """
     folder = beside(captioner_folder(settings.output), CHECKPOINTS)
     try:
-        begun = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
+        if (folder / "begun.json").read_text(encoding="utf-8") != _begun(settings, data):
+            return None
     except (OSError, ValueError):
-        return None
-    if begun != json.loads(json.dumps({"values": settings.training_values(), "data": data})):
         return None
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
     return next((path for path in found if _is_whole(path)), None)
@@ -119,7 +121,7 @@ def check_output(settings: Settings) -> None:
 def learnt(history: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a step had fewer word errors on the validation split than the model before training.
 
-    Where none had, the Trainer keeps the weights of the last step; else those of the step with the fewest.
+    The Trainer does not count the test before the first step: it keeps the best of the later ones in any case.
 
     Args:
         history: the Trainer's log_history.

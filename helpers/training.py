@@ -174,8 +174,8 @@ class CaptionTrainer(Trainer):
             shutil.rmtree(folder, ignore_errors=True)
             if not learnt(self.state.log_history):
                 logger.warning(
-                    "No step was better on the validation split than the model before training; the weights of the "
-                    "last one are kept. Train for more epochs, at another learning rate, or on more pictures."
+                    "No step was better on the validation split than the model before training; the best of them is "
+                    "kept. Train for more epochs, at another learning rate, or on more pictures."
                 )
             return output
         except KeyboardInterrupt:

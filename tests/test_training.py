@@ -279,6 +279,13 @@ def test_a_training_that_taught_nothing_says_so(settings, artifacts, log, rate):
     assert ("No step was better" in log.text) == (rate == 1e-9)
 
 
+def test_where_no_step_was_better_the_best_of_them_is_kept(settings, artifacts, dataset, model, processor):
+    trainer = CaptionTrainer(model, processor, dataset, settings.with_changes(learning_rate=1e-9))
+    trainer.train()
+    assert trainer.state.best_global_step == 1
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-1")
+
+
 def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, artifacts, steps, log):
     longer = settings.with_changes(epochs=2)
     steps.stop_at = 3
