@@ -7,7 +7,11 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(r"hf_\w{6,}")
-_NO_MEMORY = re.compile("out of memory|can't allocate|cannot allocate|not enough memory|bad_alloc", re.IGNORECASE)
+# The last is oneDNN's, which compiles torch's CPU operations as they are first needed and found no room for the code.
+_NO_MEMORY = re.compile(
+    "out of memory|can't allocate|cannot allocate|not enough memory|bad_alloc|could not create a primitive$",
+    re.IGNORECASE,
+)
 
 
 class CaptioningError(ValueError):

@@ -1,10 +1,15 @@
+import os
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from helpers import errors
 from helpers.errors import CaptioningError, ImageError, MemoryShortage, enough_memory, is_memory_error, without_tokens
+from helpers.settings import ROOT
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CaptioningError)]
 
@@ -39,6 +44,7 @@ def test_a_notebook_shows_the_sentence_alone(capsys):
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
         RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
         RuntimeError("std::bad_alloc"),
+        RuntimeError("could not create a primitive"),
     ],
 )
 def test_a_lack_of_memory_names_what_to_lower(error):
@@ -46,6 +52,31 @@ def test_a_lack_of_memory_names_what_to_lower(error):
     with pytest.raises(MemoryShortage) as caught, enough_memory("training", batch_size=33, num_beams=1):
         raise error
     assert str(caught.value) == "There is too little memory for training; lower batch_size from 33 to 16."
+
+
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+import torch
+from helpers.errors import is_memory_error
+torch.nn.functional.gelu(torch.randn(3, 3))
+now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + int(sys.argv[1]), now + int(sys.argv[1])))
+try:
+    for size in range(1, 2000):
+        torch.nn.functional.gelu(torch.randn(size, size + 1))
+except (MemoryError, RuntimeError) as error:
+    print("no room" if is_memory_error(error) else f"not understood: {error}")
+"""
+
+
+# Which of its words torch says depends on whether a tensor or the code for it was the first to find no room.
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells a process its address space")
+@pytest.mark.parametrize("room", [0, 1_000_000])
+def test_all_that_torch_says_of_a_lack_of_memory_is_understood(room):
+    command, environment = [sys.executable, "-c", NO_ROOM, str(room)], os.environ | {"OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert run.stdout.strip() == "no room", run.stderr[-1000:]
 
 
 def test_where_nothing_can_be_lowered_something_else_is_said():

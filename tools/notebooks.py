@@ -26,9 +26,10 @@ import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../helpers"):
     address = "{address}"
-    folder = "pocket-captions"
+    folder = "pocket-captions-{version}"
     if not os.path.isdir(folder):
-        !git clone --quiet --depth 1 -c advice.detachedHead=false --branch v{version} {{address}} {{folder}}
+        options = "--quiet --depth 1 -c advice.detachedHead=false --branch v{version}"
+        !rm -rf fetched && git clone {{options}} {{address}} fetched && mv fetched {{folder}}
     !pip install --quiet -r {{folder}}/requirements-colab.txt && touch {{folder}}/.ready
     assert os.path.exists(f"{{folder}}/.ready"), "See above, then run this cell again."
     os.chdir(f"{{folder}}/notebooks")
