@@ -43,6 +43,7 @@ class Family:
         processor: the class that loads an image processor and a tokenizer together.
         set_up: makes the tokenizer give captions the first and the last token that the model is trained on.
         vision: the path of the vision encoder's module inside the model.
+        vision_config: the name of its part of the config.
         aligned: the family's part of `aligned`.
         sees_patches: each word attends to patches in a way that `aligned_attention` can read.
         rereads: `generate` has each picture read once for each beam, and not once.
@@ -51,6 +52,7 @@ class Family:
     processor: Any
     set_up: Callable[[Any, PretrainedConfig], None]
     vision: str
+    vision_config: str
     aligned: Callable[[PreTrainedModel, Batch], tuple[torch.Tensor, torch.Tensor]]
     sees_patches: bool = False
     rereads: bool = False
@@ -106,11 +108,13 @@ def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 FAMILIES = {
-    "git": Family(AutoProcessor, _as_it_is, "git.image_encoder", _git_aligned, sees_patches=True, rereads=True),
-    "blip": Family(AutoProcessor, _blip_tokens, "vision_model", _blip_aligned),
+    "git": Family(
+        AutoProcessor, _as_it_is, "git.image_encoder", "vision_config", _git_aligned, sees_patches=True, rereads=True
+    ),
+    "blip": Family(AutoProcessor, _blip_tokens, "vision_model", "vision_config", _blip_aligned),
     # AutoProcessor finds the tokenizer alone. TrOCR's processor joins any image processor and any tokenizer, and what
     # it saves AutoProcessor can load.
-    "vision-encoder-decoder": Family(TrOCRProcessor, _decoder_tokens, "encoder", _decoder_aligned),
+    "vision-encoder-decoder": Family(TrOCRProcessor, _decoder_tokens, "encoder", "encoder", _decoder_aligned),
 }
 
 
@@ -179,22 +183,41 @@ def best_device() -> str:
 
 def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
-    place = locate(name, "model")
     with _readable(name):
-        kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
-        if kind not in FAMILIES:
-            what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
-            raise CheckpointError(f"{name} {what}; choose a checkpoint of {_names()}.")
+        family, config = _known(name)
         # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
-        processor = FAMILIES[kind].processor.from_pretrained(place, backend="pil")
+        processor = family.processor.from_pretrained(locate(name, "model"), backend="pil")
         tokenizer = tokenizer_of(processor)
         if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
             raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
-        config = AutoConfig.from_pretrained(place)
-        FAMILIES[kind].set_up(tokenizer, config)
+        family.set_up(tokenizer, config)
         positions = config.get_text_config(decoder=True).max_position_embeddings
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
         return processor
+
+
+def vision_config_of(name: str) -> PretrainedConfig:
+    """How a checkpoint's vision encoder is built, without its weights: `image_size` and `patch_size`, in pixels.
+
+    Args:
+        name: as for `load_checkpoint`.
+
+    Raises:
+        CheckpointError: there is none of that name, or it belongs to no supported family.
+    """
+    with _readable(name):
+        family, config = _known(name)
+        return getattr(config, family.vision_config)
+
+
+def _known(name: str) -> tuple[Family, PretrainedConfig]:
+    """The family and the config of a checkpoint."""
+    place = locate(name, "model")
+    kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
+    if kind not in FAMILIES:
+        what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
+        raise CheckpointError(f"{name} {what}; choose a checkpoint of {_names()}.")
+    return FAMILIES[kind], AutoConfig.from_pretrained(place)
 
 
 def image_processor_of(processor: Any) -> Any:

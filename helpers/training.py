@@ -214,8 +214,8 @@ def load_or_train(
     """
     if not isinstance(settings, Settings):
         raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
-    data = fingerprint(dataset["train"]) if dataset else None
     record = read_record(settings.output)
+    data = fingerprint(dataset["train"]) if record and dataset else None
     why = differences(record, settings, data) if record else ""
     if record and not why and not (resume and record["interrupted"]):
         if record["interrupted"]:
@@ -227,17 +227,19 @@ def load_or_train(
             aside = move_aside(captioner_folder(settings.output))
             logger.warning("%s It was moved to %s; training another.", error, aside.name)
             record = None
-    dataset = dataset or load_captions(settings.dataset)
-    checkpoint = unfinished(settings, data or fingerprint(dataset["train"]))
-    if checkpoint:
-        logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
-    elif why:
+    if why:
         logger.warning("The saved captioner was trained with %s. Training again.", why)
-    else:
+    elif not record:
         logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
+    dataset = dataset or load_captions(settings.dataset)
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
     trainer = CaptionTrainer(model, processor, dataset, settings)
+    checkpoint = unfinished(settings, trainer.data)
+    if checkpoint:
+        logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
+    elif record and not why:
+        logger.warning("Nothing is left of the training that was stopped; beginning it anew.")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save_captioner(trainer)
     return trainer.model, processor

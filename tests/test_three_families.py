@@ -2,9 +2,12 @@
 
 import json
 
+import nbformat
 import pytest
 import torch
 from conftest import PATCH, PICTURE, POSITIONS, random_git
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoProcessor,
@@ -39,6 +42,7 @@ from helpers.metrics import decode
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer, caption_loss, learn_by_heart, load_or_train
 from helpers.transforms import CaptionCollator, CaptionTransform, normalized_pixels, picture_pixels, prepare_pictures
+from tools import notebooks as tool
 from tools.make_base_model import vocabulary
 
 SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
@@ -302,3 +306,24 @@ def test_words_are_put_together_of_bytes(tmp_path, processor, creatures, text, w
     assert [word for word, _ in found] == words
     places = [place for _, pieces in found for place in pieces]
     assert places == list(range(len(places)))
+
+
+@pytest.mark.slow
+def test_the_notebooks_take_a_checkpoint_of_another_family(family, folder, tmp_path, monkeypatch, creatures):
+    """Nothing but values of the settings' cell changes; the notebook that takes GIT apart says so in one line."""
+    if family == "git":
+        pytest.skip("the notebooks' own family")
+    monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path / "artifacts"))
+    for split, count in {"train": 64, "validation": 20, "test": 30}.items():
+        creatures[split].select(range(count)).to_parquet(tmp_path / "captioned" / f"{split}.parquet")
+    values = f'dataset="{tmp_path / "captioned"}", checkpoint="{folder}", epochs=1, freeze_vision=False'
+    sources = [cell.source for path in tool.paths()[1:] for cell in tool.read(path).cells if cell.cell_type == "code"]
+    started = [source.replace("from_environment()", f"from_environment().with_changes({values})") for source in sources]
+    cells = [nbformat.v4.new_code_cell(source.replace("epochs=24", "epochs=1")) for source in started]
+    # In one kernel, because most of the time would go into starting them.
+    together = nbformat.v4.new_notebook(cells=cells)
+    with pytest.raises(CellExecutionError) as caught:
+        NotebookClient(together, timeout=600, resources={"metadata": {"path": str(tool.FOLDER)}}).execute()
+    assert (caught.value.ename, "choose a checkpoint of git" in caught.value.evalue) == ("CaptioningError", True)
+    [failed] = [cell for cell in cells if any(output.output_type == "error" for output in cell.outputs)]
+    assert "patch_grid" in failed.source
