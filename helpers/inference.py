@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import reprlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,7 @@ def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor
     length = int(ends[0]) + 1 if len(ends) else len(token_ids)
     ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()
     return Caption(
-        text=tokenizer.decode(ids, skip_special_tokens=True).strip(),
+        text=unicodedata.normalize("NFC", tokenizer.decode(ids, skip_special_tokens=True).strip()),
         confidence=float(np.exp(np.mean(logs))),
         words=tuple(
             (word, float(np.exp(sum(logs[i] for i in places)))) for word, places in word_places(ids, tokenizer)
@@ -175,4 +176,4 @@ def word_places(token_ids: Sequence[int], tokenizer: Any) -> list[tuple[str, lis
         else:
             words.append((added.strip(), waiting))
         text, waiting = longer, []
-    return words
+    return [(unicodedata.normalize("NFC", word), places) for word, places in words]

@@ -34,18 +34,23 @@ class _Words(Tokenizer):
         return text.split()
 
 
+# How Unicode's names begin for the characters of scripts that are written without spaces between words.
+UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 _ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
 _BLEU = BLEU(tokenize="none", force=True)  # the texts are words already: nothing to split, nothing to warn of
 
 
 def normalize(text: str) -> str:
-    """Lower case, punctuation to spaces, white space folded; nothing else is changed.
+    """Lower case, punctuation to spaces, white space folded; nothing else is changed. Emoji and accents stay.
 
-    White space separates words. Chinese without spaces is one word between two punctuation marks: put spaces between
-    its words or characters (" ".join(text)) first, in captions and references alike. Emoji and accents stay.
+    White space separates words. In scripts that have none between words, such as the Chinese, each character counts as
+    a word, so that a word error rate is a character error rate there. One letter may be stored as one sign or as
+    several; both are the same here (Unicode's NFC).
     """
-    lowered = text.casefold()
+    lowered = unicodedata.normalize("NFC", text.casefold())
     kept = "".join(" " if unicodedata.category(char).startswith("P") else char for char in lowered)
+    if not kept.isascii():
+        kept = "".join(f" {char} " if unicodedata.name(char, "").startswith(UNSPACED) else char for char in kept)
     return " ".join(kept.split())
 
 

@@ -30,6 +30,7 @@ from helpers.records import (
 )
 from helpers.settings import Settings, beside, captioner_folder, read_record
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
+from helpers.vocabulary import check_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,9 @@ class CaptionTrainer(Trainer):
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
         train.set_transform(transform)
-        transform.tokens([text for captions in dataset["train"]["captions"] for text in captions])  # says what it cuts
+        texts = [text for captions in dataset["train"]["captions"] for text in captions]
+        check_vocabulary(texts, processor, settings.checkpoint)
+        transform.tokens(texts)  # says what it cuts
         validation = prepare_pictures(dataset["validation"], processor)
         validation.set_transform(CaptionTransform(processor, sample=False))
         super().__init__(

@@ -114,9 +114,12 @@ def test_normalize_keeps_letters_of_every_language():
         ("Don't!", ["don", "t"]),
         ("¿Qué? «Un gato»", ["qué", "un", "gato"]),
         (f"{ARABIC}، قطة؟", [*ARABIC.split(), "قطة"]),
-        (CHINESE, [CHINESE]),
-        ("一只猫，坐着。", ["一只猫", "坐着"]),
-        (" ".join(CHINESE), list(CHINESE)),
+        ("一只猫，坐着。", list("一只猫坐着")),
+        ("ネコがTシャツ", ["ネ", "コ", "が", "t", "シ", "ャ", "ツ"]),
+        ("แมวดำ 2 ตัว", [*"แมวดำ", "2", *"ตัว"]),
+        (KOREAN, KOREAN.split()),
+        ("cafe\u0301", ["caf\u00e9"]),
+        ("".join(map(chr, (0x1107, 0x1161, 0x11AF))), ["발"]),
         ("a\u3000cat\xa0\tsits\n", ["a", "cat", "sits"]),
         ("a 🐱 👩‍🚀❤️!", ["a", "🐱", "👩‍🚀❤️"]),
         ("5 + 3 = $8", ["5", "+", "3", "=", "$8"]),
@@ -129,15 +132,16 @@ def test_white_space_and_punctuation_separate_words(text, words):
     assert normalize(normalize(text)) == normalize(text)
 
 
-@pytest.mark.parametrize("text", [ARABIC, " ".join(CHINESE), f"{KOREAN} 🐱", "🐱 🐶 🐭 🐹"])
+@pytest.mark.parametrize("text", [ARABIC, CHINESE, f"{KOREAN} 🐱", "🐱 🐶 🐭 🐹"])
 def test_every_script_is_perfect_against_itself(text):
     found = caption_metrics([text, "a red dog sits down"], [[text.upper()], ["A red dog: sits down."]])
     assert found == pytest.approx({"wer": 0, "rouge_l": 1, "bleu_4": 1, "cider_d": 10, "exact_match": 1})
 
 
-def test_chinese_without_spaces_is_one_word():
-    assert word_errors([CHINESE], [[CHINESE[:-1]]]).tolist() == [[1, 1]]
-    assert word_errors([" ".join(CHINESE)], [[" ".join(CHINESE[:-1])]]).tolist() == [[1, len(CHINESE) - 1]]
+def test_chinese_is_counted_by_characters_with_spaces_or_without():
+    for said in (CHINESE, " ".join(CHINESE)):
+        assert word_errors([said], [[CHINESE[:-1]]]).tolist() == [[1, len(CHINESE) - 1]]
+        assert exact_matches([said], [[CHINESE]]).all()
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", "?!", "。"])

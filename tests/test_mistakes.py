@@ -393,6 +393,22 @@ def _(room):
     CaptionTransform(processor).tokens(["a red creature", "a very long caption " * 20])
 
 
+def begin_training(room, captions: list[str]) -> None:
+    """With these captions in place of the first."""
+    dataset = load_captions(room.set(*([f"{i:02}.png", caption] for i, caption in enumerate(captions))))
+    CaptionTrainer(*load_checkpoint(room.settings.checkpoint), dataset, room.settings)
+
+
+@mistake("Data", "The checkpoint's vocabulary lacks some letters of the captions", goes_on=True)
+def _(room):
+    begin_training(room, ["ein grünes Tier", "ein grüner Baum"] * 12)
+
+
+@mistake("Data", "The checkpoint's vocabulary lacks the script of the captions")
+def _(room):
+    begin_training(room, ["초록색 동물이 웃고 있다"] * 24)
+
+
 @mistake("Data", "The centre crop cuts much off some pictures of the set", goes_on=True)
 def _(room):
     rows = [[f"wide-{i}.png", f"picture {i}"] for i in range(4)]

@@ -5,17 +5,21 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 from PIL import Image
 
 from helpers import plotting
 from helpers.analysis import attribute_confusions
-from helpers.plotting import DescribedFigure, plot_captioned_images, plot_gallery
+from helpers.plotting import DescribedFigure, fonts, plot_captioned_images, plot_gallery
 from helpers.plotting.figure import BLUE
 from helpers.settings import ROOT
 
 FIGURES = re.compile(r"from helpers\.plotting import ([\w, ]+)")
+EMOJI, HANGUL = "\N{UNICORN FACE}", "한글"
 PICTURES = [Image.new("RGB", (8, 6), color) for color in ("red", "green", "blue")]
 CAPTIONS = ["a red cat", "a green dog, with wings", "a blue bird"]
 HISTORY = [
@@ -243,3 +247,55 @@ def test_the_trained_captioner_has_one_colour_everywhere():
         colors = {bar.get_label(): bar.patches[0].get_facecolor() for bar in ax.containers}
         assert colors["trained"] == to_rgba(BLUE)
         assert len(set(colors.values())) == len(systems)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Makes fonts with these letters the only ones of the machine, apart from matplotlib's own."""
+
+    def install(**letters):
+        paths = []
+        for name, text in letters.items():
+            builder = FontBuilder(1000)
+            glyphs = [".notdef", *(f"letter{i}" for i in range(len(text)))]
+            builder.setupGlyphOrder(glyphs)
+            builder.setupCharacterMap({ord(letter): glyph for letter, glyph in zip(text, glyphs[1:], strict=True)})
+            pen = TTGlyphPen(None)
+            for draw, point in ((pen.moveTo, (0, 0)), (pen.lineTo, (900, 0)), (pen.lineTo, (0, 900))):
+                draw(point)
+            pen.closePath()
+            builder.setupGlyf(dict.fromkeys(glyphs, pen.glyph()))
+            builder.setupHorizontalMetrics(dict.fromkeys(glyphs, (1000, 0)))
+            builder.setupHorizontalHeader(ascent=1000, descent=0)
+            builder.setupNameTable({"familyName": name, "styleName": "Regular"})
+            builder.setupOS2()
+            builder.setupPost()
+            builder.save(tmp_path / f"{name}.ttf")
+            paths.append(str(tmp_path / f"{name}.ttf"))
+        (tmp_path / "broken.ttf").write_bytes(b"none")
+        monkeypatch.setattr(fonts, "findSystemFonts", lambda: [str(tmp_path / "broken.ttf"), *paths])
+        monkeypatch.setattr(fonts, "_said", set())
+        fonts.fonts_for.cache_clear()
+
+    yield install
+    fonts.fonts_for.cache_clear()
+
+
+def test_letters_are_drawn_in_a_font_that_has_them(installed, log, recwarn):
+    installed(Half=HANGUL[:1], Whole=HANGUL, Emoji=EMOJI, Other="a")
+    figure = plot_captioned_images(PICTURES[:2], [f"{HANGUL} é", EMOJI])
+    figure.png()
+    assert log.text == ""
+    assert not recwarn.list
+    assert fonts.fonts_for(frozenset(HANGUL)) == (["Whole"], set())
+    [text] = [text for text in figure.findobj(Text) if HANGUL in text.get_text()]
+    assert text.get_fontfamily()[1:] in (["Whole", "Emoji"], ["Emoji", "Whole"])
+
+
+def test_letters_that_no_font_has_are_said_once(installed, log, recwarn):
+    installed(Half=HANGUL[:1])
+    for _ in range(2):
+        plot_captioned_images(PICTURES[:1], [f"{HANGUL}\x18"]).png()
+    [record] = log.records
+    assert f"No font of this machine has {HANGUL[1]}," in record.getMessage()
+    assert not recwarn.list

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 import torch
 from conftest import PATCH, PICTURE, POSITIONS, random_git
+from datasets import DatasetDict
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -27,7 +28,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from helpers.baselines import nearest_captions
 from helpers.card import model_card
-from helpers.errors import CaptioningError, CheckpointError
+from helpers.errors import CaptioningError, CheckpointError, DataError
 from helpers.families import (
     end_token_id,
     load_checkpoint,
@@ -219,6 +220,19 @@ def test_two_pictures_are_learnt_by_heart_and_said(captioner, two, tmp_path):
     processor.save_pretrained(tmp_path)
     assert caption_images(*load_checkpoint(str(tmp_path)), two["image"][:]) == said
     assert hasattr(AutoProcessor.from_pretrained(tmp_path, backend="pil"), "image_processor")
+
+
+def test_another_script_is_learnt_or_refused(family, captioner, two, dataset, settings):
+    """A vocabulary of bytes writes everything; one of words says what it cannot write before it trains on nothing."""
+    model, processor = captioner
+    captions = [["초록색 동물이 웃고 있다"], ["날개 달린 빨간 동물"]]
+    korean = two.remove_columns("captions").add_column("captions", captions)
+    if family == "vision-encoder-decoder":
+        learn_by_heart(model, batch_of(korean, processor), steps=100, learning_rate=5e-3)
+        assert [[caption.text] for caption in caption_images(model, processor, korean["image"][:])] == captions
+    else:
+        with pytest.raises(DataError, match="cannot write"):
+            CaptionTrainer(model, processor, DatasetDict(dataset, train=korean), settings)
 
 
 def test_two_steps_evaluations_a_save_and_the_same_captions(folder, captioner, settings, pictures, dataset):

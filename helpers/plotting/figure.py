@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from helpers.plotting.fonts import fit_fonts
 from helpers.settings import resolve
 
 # Okabe and Ito's colours (2008), which people with any colour vision can tell apart.
@@ -39,7 +41,10 @@ class DescribedFigure(Figure):
     def png(self) -> bytes:
         """The figure as a PNG file's bytes."""
         content = io.BytesIO()
-        self.savefig(content, format="png", dpi=100, bbox_inches="tight", pad_inches=0.1)
+        fit_fonts(self)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # fit_fonts has said it
+            self.savefig(content, format="png", dpi=100, bbox_inches="tight", pad_inches=0.1)
         return content.getvalue()
 
     def save(self, name: str | Path) -> Path:

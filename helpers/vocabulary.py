@@ -1,0 +1,95 @@
+"""What a checkpoint's vocabulary can write: captions become tokens and text again, and the words are compared.
+
+A WordPiece vocabulary may lack whole scripts, and many take the accents off their letters. A caption that does not come
+back cannot be learnt either: its words are missing from what the model reads, and it can never say them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import jiwer
+
+from helpers.errors import DataError
+from helpers.families import tokenizer_of
+from helpers.metrics import normalize
+
+logger = logging.getLogger(__name__)
+
+MOST_LOST = 0.5  # a share of lost words above this leaves nothing to learn
+
+
+class RoundTrip(NamedTuple):
+    """What comes back of captions that became tokens.
+
+    Attributes:
+        captions: how many were looked at.
+        changed: how many of them came back with other words.
+        wer: word error rate of what came back: about the best that a captioner with this vocabulary can reach.
+        example: the word that is changed most often, and what comes back in its place.
+    """
+
+    captions: int
+    changed: int
+    wer: float
+    example: tuple[str, str]
+
+
+def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -> RoundTrip:
+    """Turns captions into tokens and back, and compares the words as the metrics do.
+
+    Args:
+        captions: one or more texts.
+        processor: the checkpoint's processor.
+        most: look at no more captions than this, evenly spaced.
+    """
+    step = -(-len(captions) // most)
+    texts = list(captions[::step])
+    tokenizer = tokenizer_of(processor)
+    back = tokenizer.batch_decode(tokenizer(texts, verbose=False).input_ids, skip_special_tokens=True)
+    pairs = [(normalize(text), normalize(came)) for text, came in zip(texts, back, strict=True)]
+    words = sum(len(text.split()) for text, _ in pairs)
+    changed = [pair for pair in pairs if pair[0] != pair[1]]
+    errors, examples = 0, Counter()
+    for text, came in changed:
+        out = jiwer.process_words(text, came)
+        errors += out.substitutions + out.deletions + out.insertions
+        for part in (part for part in out.alignments[0] if part.type != "equal"):
+            before = out.references[0][part.ref_start_idx : part.ref_end_idx]
+            after = out.hypotheses[0][part.hyp_start_idx : part.hyp_end_idx]
+            examples.update(zip_longest(before, after, fillvalue=""))
+    [(example, _)] = examples.most_common(1) or [(("", ""), 0)]
+    return RoundTrip(len(texts), len(changed), errors / max(words, 1), example)
+
+
+def check_vocabulary(captions: Sequence[str], processor: Any, checkpoint: str) -> None:
+    """Says what the vocabulary cannot write of these captions.
+
+    Args:
+        captions: the texts to learn.
+        processor: the checkpoint's processor.
+        checkpoint: its name, for the sentence.
+
+    Raises:
+        DataError: most of the words are lost, so that nothing can be learnt.
+    """
+    found = round_trip(captions, processor)
+    if not found.changed:
+        return
+    word, back = found.example
+    shown = f"{word[:40]!r} comes back as {repr(back[:40]) if back else 'nothing'}"
+    if found.wer > MOST_LOST:
+        raise DataError(
+            f"The vocabulary of {checkpoint} cannot write most words of these captions: {shown}. Choose a checkpoint "
+            "that knows their language, or one that reads text byte by byte, such as "
+            "nlpconnect/vit-gpt2-image-captioning."
+        )
+    logger.warning(
+        "The vocabulary of %s cannot write %d of %d captions as they stand: %s. A captioner without a mistake of its "
+        "own has a word error rate of about %.3f.",
+        checkpoint, found.changed, found.captions, shown, found.wer,
+    )  # fmt: skip

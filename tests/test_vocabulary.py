@@ -1,0 +1,50 @@
+import pytest
+from transformers import BertTokenizer
+
+from helpers.errors import DataError
+from helpers.vocabulary import check_vocabulary, round_trip
+from tools.make_base_model import vocabulary
+
+
+def test_what_the_vocabulary_was_made_for_comes_back(processor, creatures):
+    captions = [text for captions in creatures["train"]["captions"] for text in captions]
+    found = round_trip(captions, processor)
+    assert found == (len(captions), 0, 0.0, ("", ""))
+    assert round_trip(captions, processor, most=100).captions == 100
+
+
+def test_case_and_punctuation_are_no_losses(processor):
+    assert round_trip(["A cat's toy -- what?!"], processor).changed == 0
+
+
+@pytest.mark.parametrize(
+    ("captions", "changed", "wer", "example"),
+    [
+        (["ein grünes Tier", "a cat"], 1, 1 / 5, ("grünes", "grunes")),
+        (["a 🐱 cat", "a 🐱", "un café"], 3, 3 / 7, ("🐱", "")),
+        (["a 猫 sat"], 1, 1 / 3, ("猫", "")),
+        (["초록색 동물이 웃고 있다"], 1, 1.0, ("초록색", "")),
+    ],
+)
+def test_what_is_lost_is_counted_as_word_errors(processor, captions, changed, wer, example):
+    found = round_trip(captions, processor)
+    assert (found.captions, found.changed, found.example) == (len(captions), changed, example)
+    assert found.wer == pytest.approx(wer)
+
+
+def test_letters_that_come_back_in_pieces_are_whole(processor):
+    """An uncased BERT takes Korean syllables apart, and what it gives back is the same text in other signs."""
+    jamo = [chr(code) for code in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))]
+    words = [*vocabulary(), *jamo, *(f"##{letter}" for letter in jamo)]
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)}, do_lower_case=True)
+    assert round_trip(["초록색 동물이 웃고 있다"], type("Processor", (), {"tokenizer": tokenizer})).changed == 0
+
+
+def test_a_loss_is_said_and_an_unknown_language_is_refused(processor, log):
+    check_vocabulary(["a cat"], processor, "models/some")
+    assert log.text == ""
+    check_vocabulary(["ein grünes Tier", "a cat"], processor, "models/some")
+    assert "models/some cannot write 1 of 2 captions" in log.text
+    assert "'grünes' comes back as 'grunes'" in log.text
+    with pytest.raises(DataError, match=r"models/some cannot write most.*'초록색' comes back as nothing"):
+        check_vocabulary(["초록색 동물이 웃고 있다", "a cat"], processor, "models/some")
