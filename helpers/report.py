@@ -73,5 +73,5 @@ def _html(thing: str | DescribedFigure | Sequence[Mapping[str, Any]]) -> str:
     if not thing:
         return "<p>None.</p>"
     head = "".join(f"<th>{escape(name)}</th>" for name in thing[0])
-    rows = ("".join(f"<td>{escape(cell_text(value))}</td>" for value in row.values()) for row in thing)
+    rows = ("".join(f"<td>{escape(cell_text(row[name]))}</td>" for name in thing[0]) for row in thing)
     return f"<table>\n<tr>{head}</tr>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>"

@@ -11,15 +11,17 @@ from helpers.report import score_rows, write_report
 
 
 def test_a_page_holds_texts_tables_and_figures(artifacts):
-    figure = plot_loss([2.0, 1.0], title="Loss <falls>")
-    parts = {"What & why": ["a < b"], "Rows": [[{"name": "x<y", "value": 0.12345}], []], "Seen": [figure]}
+    figure = plot_loss([2.0, 1.0], title='Loss <falls> "fast"')
+    rows = [{"a & b": "x<y", "value": 0.12345}, {"value": 1, "a & b": "größer"}]
+    parts = {"What & why": ["a < b"], "Rows": [rows, []], "Seen": [figure]}
     path = write_report("artifacts/report.html", "Mine & yours", parts)
     assert path == artifacts / "report.html"
     page = path.read_text(encoding="utf-8")
     assert "<title>Mine &amp; yours</title>" in page
     assert "<h2>What &amp; why</h2>\n<p>a &lt; b</p>" in page
-    assert "<th>name</th><th>value</th>" in page
-    assert "<td>x&lt;y</td><td>0.123</td>" in page
+    assert '<meta charset="utf-8">' in page
+    assert "<tr><th>a &amp; b</th><th>value</th></tr>" in page
+    assert "<tr><td>x&lt;y</td><td>0.123</td></tr>\n<tr><td>größer</td><td>1</td></tr>" in page
     assert "<p>None.</p>" in page
     [(content, alt)] = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)">', page)
     assert base64.b64decode(content).startswith(b"\x89PNG")
