@@ -35,9 +35,8 @@ def example_folder(name: str = "artifacts/my-pictures", *, pictures: int = 100, 
     folder = resolve(name)
     if folder.exists():
         return folder
-    fresh, draw = beside(folder, "new"), random.Random(seed)
-    shutil.rmtree(fresh, ignore_errors=True)
-    (fresh / "pictures").mkdir(parents=True)
+    fresh, draw = _emptied(beside(folder, "new")), random.Random(seed)
+    (fresh / "pictures").mkdir()
     split = load_captions(Settings.tiny().dataset)["train"]
     split = split.select(draw.sample(range(len(split)), pictures + 2))
     rows = [(_save(row["image"], fresh, f"{i + 1:03}", draw), own_caption(row)) for i, row in enumerate(split)]
@@ -74,10 +73,18 @@ def new_pictures(name: str = "artifacts/new-pictures", *, pictures: int = 6) -> 
     """
     folder = resolve(name)
     if not folder.exists():
-        folder.mkdir(parents=True)
+        fresh = _emptied(beside(folder, "new"))
         split = load_captions(Settings.tiny().dataset)["test"]
         for i, picture in enumerate(split.select(range(pictures))["image"]):
-            picture.save(folder / f"new-{i + 1}.png")
+            picture.save(fresh / f"new-{i + 1}.png")
+        fresh.rename(folder)
+    return folder
+
+
+def _emptied(folder: Path) -> Path:
+    """A folder without anything in it, whatever a call that was stopped has left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     return folder
 
 

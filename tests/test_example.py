@@ -9,6 +9,7 @@ from PIL import Image
 from helpers.copies import groups_by_split, in_other_splits
 from helpers.data import data_report, load_captions
 from helpers.example import MOODS, TURNED, example_folder, new_pictures, own_caption
+from helpers.pictures import load_image
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,8 @@ def test_its_files_are_of_several_kinds_and_show_what_was_drawn(folder, creature
         drawn[own_caption(row)].append(np.asarray(row["image"].resize((32, 32)), dtype=float))
     names = [row["file_name"] for row in rows_of(folder)]
     assert {name.rpartition(".")[2] for name in names} == {"png", "jpg", "webp"}
+    sizes = {opened(folder / name).size for name in names}
+    assert sizes == {(100, 100), (128, 128), (192, 192), (256, 256)}
     with_exif = [name for name in names if name.endswith("jpg") and opened(folder / name).getexif().get(0x0112)]
     assert 0 < len(with_exif) < len(names)
     dataset = load_captions(str(folder / "captions.csv"), max_left_out=0.1)
@@ -61,10 +64,24 @@ def opened(path):
 def test_the_same_seed_gives_the_same_folder_and_a_folder_that_is_there_is_kept(folder, tmp_path):
     again = example_folder(str(tmp_path / "again"), pictures=40)
     assert rows_of(again) == rows_of(folder)
+    assert rows_of(example_folder(str(tmp_path / "other"), pictures=40, seed=1)) != rows_of(folder)
     (again / "captions.csv").write_text("mine")
     assert example_folder(str(tmp_path / "again")) == again
     assert (again / "captions.csv").read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["again"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "other"]
+
+
+@pytest.mark.parametrize("make", [example_folder, new_pictures])
+def test_a_folder_that_was_stopped_while_it_was_made_is_made_again(make, artifacts, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            make(pictures=2)
+    assert list(make(pictures=2).rglob("*.*"))
+    assert [path.name for path in artifacts.iterdir()] == [make(pictures=2).name]
 
 
 def test_a_caption_names_mood_colours_and_wings():
@@ -76,8 +93,10 @@ def test_a_caption_names_mood_colours_and_wings():
     assert TURNED == 6
 
 
-def test_new_pictures_are_made_once(artifacts):
+def test_new_pictures_are_of_the_test_split_and_made_once(artifacts, creatures):
     folder = new_pictures(pictures=2)
     assert sorted(path.name for path in folder.iterdir()) == ["new-1.png", "new-2.png"]
+    for i in range(2):
+        assert load_image(folder / f"new-{i + 1}.png").tobytes() == creatures["test"][i]["image"].tobytes()
     (folder / "new-1.png").unlink()
     assert len(list(new_pictures(pictures=2).iterdir())) == 1
