@@ -1,10 +1,13 @@
 """What makes training fast changes nothing: the loss and every gradient are those of the plain way."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from conftest import PICTURE, POSITIONS, random_blip, random_git, random_vision_encoder_decoder
 
 from helpers.training import caption_loss
+from helpers.transforms import CaptionCollator
 
 FAMILIES = {
     "git": lambda: random_git(0.1).double(),
@@ -12,7 +15,6 @@ FAMILIES = {
     "vision-encoder-decoder": random_vision_encoder_decoder,
 }
 LENGTHS = (5, 9, 7)
-END = 3
 
 
 @pytest.fixture(params=FAMILIES)
@@ -20,19 +22,27 @@ def model(request):
     return FAMILIES[request.param]().train()  # no dropout: conftest's models have none
 
 
-def batch_of(tokens, pad_id):
-    """The same captions, padded to this many tokens."""
+def rows_of(end):
+    """Captions of different lengths that end as the family's captions do, as CaptionTransform gives them."""
     drawn = torch.Generator().manual_seed(0)
-    pixels = torch.randn(len(LENGTHS), 3, PICTURE, PICTURE, generator=drawn).double()
-    words = torch.randint(5, 50, (len(LENGTHS), max(LENGTHS)), generator=drawn)
-    input_ids = torch.full((len(LENGTHS), tokens), pad_id)
+    return [
+        {
+            "pixels": torch.randint(0, 256, (3, PICTURE, PICTURE), generator=drawn, dtype=torch.uint8),
+            "input_ids": [*torch.randint(5, 50, (length - 1,), generator=drawn).tolist(), end],
+        }
+        for length in LENGTHS
+    ]
+
+
+def padded(batch, rows, pad_id):
+    """The same captions, each padded to all the positions that the model has."""
+    input_ids = torch.full((len(rows), POSITIONS), pad_id)
     mask = torch.zeros_like(input_ids)
+    labels = torch.full_like(input_ids, -100)
     for i, length in enumerate(LENGTHS):
-        input_ids[i, :length] = words[i, :length]
-        input_ids[i, length - 1] = END
+        input_ids[i, :length] = labels[i, :length] = torch.tensor(rows[i]["input_ids"])
         mask[i, :length] = 1
-    labels = input_ids.masked_fill(mask == 0, -100)
-    return {"pixel_values": pixels, "input_ids": input_ids, "attention_mask": mask, "labels": labels}
+    return {**batch, "input_ids": input_ids, "attention_mask": mask, "labels": labels}
 
 
 def plain_loss(model, batch):
@@ -51,10 +61,14 @@ def gradients(model, loss):
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_loss_and_gradients_are_those_of_the_plain_way(model):
-    padding = model.config.get_text_config(decoder=True).pad_token_id
-    pad_id = model.config.pad_token_id if padding is None else padding
-    ours, plain = caption_loss(model, batch_of(max(LENGTHS), pad_id)), plain_loss(model, batch_of(POSITIONS, pad_id))
+def test_loss_and_gradients_are_those_of_the_plain_way(model, processor):
+    text = model.config.get_text_config(decoder=True)
+    padding = model.config.pad_token_id if text.pad_token_id is None else text.pad_token_id
+    tokenizer = SimpleNamespace(pad_token_id=padding)
+    rows = rows_of(text.eos_token_id)  # of a VisionEncoderDecoder it is the padding too
+    batch = CaptionCollator(SimpleNamespace(tokenizer=tokenizer, image_processor=processor.image_processor))(rows)
+    batch["pixel_values"] = batch["pixel_values"].double()
+    ours, plain = caption_loss(model, batch), plain_loss(model, padded(batch, rows, padding))
     assert ours.item() == pytest.approx(plain.item(), abs=1e-6)
     found, expected = gradients(model, ours), gradients(model, plain)
     assert found.keys() == expected.keys()
