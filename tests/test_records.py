@@ -38,6 +38,13 @@ def test_changed_values_are_told_by_name(settings):
     assert "num_beams" not in told
 
 
+def test_a_record_that_names_no_pictures_goes_with_any(settings):
+    record = {"settings": settings.__dict__}
+    assert differences(record, settings, "first") == ""
+    assert differences({**record, "data": "first"}, settings) == ""
+    assert "pictures" in differences({**record, "data": "first"}, settings, "second")
+
+
 def test_a_value_that_an_older_record_lacks_counts_as_changed(settings):
     record = {"settings": {name: value for name, value in settings.__dict__.items() if name != "warmup"}}
     assert "warmup" in differences(record, settings)
@@ -61,13 +68,17 @@ def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, a
 
 def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, dataset):
     begin_checkpoints(settings, "first")
-    folder = artifacts / ".captioner.checkpoints" / "checkpoint-1"
+    folder = artifacts / ".captioner.checkpoints" / "checkpoint-9"
     shutil.copytree(resolve(settings.checkpoint), folder)
     (folder / "trainer_state.json").write_text("{}")
     for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
         torch.save({}, folder / name)
     assert unfinished(settings, "first") == folder
+    newer = shutil.copytree(folder, folder.with_name("checkpoint-10"))
+    assert unfinished(settings, "first") == newer
     assert unfinished(settings, "second") is None
+    (folder.parent / "begun.json").unlink()
+    assert unfinished(settings, "first") is None
 
 
 def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, dataset):
