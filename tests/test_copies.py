@@ -117,6 +117,15 @@ def test_hashes_are_computed_once(monkeypatch):
     assert (packed_hashes(dataset, "train") == first).all()
 
 
+def test_hashes_that_were_not_written_to_their_end_are_computed_again(creatures, tmp_path, monkeypatch):
+    monkeypatch.setattr(copies.config, "HF_DATASETS_CACHE", tmp_path)
+    few = creatures["test"].select(range(3))
+    whole = packed_hashes(few, "test")
+    [file] = (tmp_path / "picture-hashes").iterdir()
+    file.write_bytes(file.read_bytes()[:64])
+    assert (packed_hashes(few, "test") == whole).all()
+
+
 def test_no_pictures_have_no_hashes():
     empty = Dataset.from_dict({"image": []}, features=Features({"image": ImageColumn()}))
     assert packed_hashes(empty, "train").shape == (0, 32)

@@ -330,6 +330,7 @@ def test_too_many_bad_rows_raise_and_name_the_first(tmp_path):
     path = broken(tmp_path, "no picture")
     with pytest.raises(DataError, match=r"(?=.*1 of 24)(?=.*train row 5)(?=.*max_left_out)"):
         load_captions(path, max_left_out=0.01)
+    assert len(every_text(load_captions(path, max_left_out=1 / 24))) == 23
 
 
 def test_the_report_counts_pictures_captions_and_copies(tmp_path):

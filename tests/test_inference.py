@@ -79,6 +79,13 @@ def test_an_early_end_counts_once_however_long_the_others_are(talker, processor,
     assert alone.confidence == pytest.approx(shortest.confidence, rel=1e-4)
 
 
+def test_pictures_that_the_crop_cuts_are_counted_over_all_batches(talker, processor, pictures, log):
+    mixed = [Image.new("RGB", (300, 100)), *pictures[:2]]
+    caption_images(talker, processor, mixed, batch_size=1, max_new_tokens=1)
+    [told] = log.messages
+    assert "1 of 3 pictures" in told
+
+
 def test_captioning_leaves_the_model_ready_to_caption(talker, processor, pictures, said):
     talker.train()
     assert caption_images(talker, processor, pictures[:1], max_new_tokens=12)[0].text == said[0].text
@@ -112,17 +119,19 @@ def test_numbers_out_of_their_range_are_named(talker, processor, pictures, name,
         caption_images(talker, processor, pictures[:1], **{name: value})
 
 
-def test_a_folder_is_captioned_by_name_and_what_fails_is_told(talker, processor, pictures, said, tmp_path, log):
+def test_a_folder_is_captioned_by_name_and_what_fails_is_told(talker, processor, pictures, said, artifacts, log):
+    folder = artifacts / "mine"
+    (folder / "inside.png").mkdir(parents=True)
     for i in (1, 0, 2):
-        pictures[i].save(tmp_path / f"{i}.{'PNG' if i else 'jpeg'}", "PNG")
-    (tmp_path / "3.png").write_text("no picture")
-    (tmp_path / "notes.txt").write_text("no picture either")
-    (tmp_path / "inside.png").mkdir()
-    found = caption_folder(talker, processor, tmp_path, max_new_tokens=12)
+        pictures[i].save(folder / f"{i}.{'PNG' if i else 'jpeg'}", "PNG")
+    (folder / "3.png").write_text("no picture")
+    (folder / "notes.txt").write_text("no picture either")
+    (folder / "._0.png").write_text("what a Mac keeps beside a file")
+    found = caption_folder(talker, processor, "artifacts/mine", max_new_tokens=12)
     assert list(found) == ["0.jpeg", "1.PNG", "2.PNG"]
     assert [caption.text for caption in found.values()] == [caption.text for caption in said[:3]]
     assert "3.png" in log.text
-    assert "notes" not in log.text
+    assert not any(name in log.text for name in ("notes", "inside", "._0"))
 
 
 @pytest.mark.parametrize("name", ["absent", "empty", "file.txt"])
