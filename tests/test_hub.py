@@ -89,9 +89,12 @@ def fails_in_one_line(model, processor, repo_id="me/captioner"):
 def test_the_card_holds_the_scores_given():
     settings = Settings.tiny().with_changes(checkpoint="microsoft/git-base")
     card = model_card("me/captioner", settings, steps=321, evaluation=EVALUATION)
-    for told in ("captioner", "microsoft/git-base", "321", "0.042", "0.031", "0.053", "0.812", "0.750", "0.875", "123"):
+    for told in ("captioner", "microsoft/git-base", "321", "123", "greedy captions"):
         assert told in card.text
+    assert "| word error rate | 0.042 | 0.031 to 0.053 |\n| exact match | 0.812 | 0.750 to 0.875 |\n" in card.text
     assert "0.987" not in card.text
+    searched = EVALUATION | {"captioner": {"settings": {"num_beams": 4}}}
+    assert "captions of 4 beams" in model_card("me/captioner", settings, evaluation=searched).text
 
 
 def test_the_cards_front_matter_can_be_read(tmp_path):
@@ -106,13 +109,14 @@ def test_the_cards_front_matter_can_be_read(tmp_path):
     ]
 
 
-def test_folders_of_this_machine_are_no_ids_and_are_not_told(tmp_path):
-    settings = Settings.tiny().with_changes(dataset=str(tmp_path / "photos"))
+@pytest.mark.parametrize("place", ["/home/somebody", "../somebody"])
+def test_folders_of_this_machine_are_no_ids_and_are_not_told(place):
+    settings = Settings.tiny().with_changes(dataset=f"{place}/photos")
     card = model_card("me/captioner", settings, validation={"wer": 0.5})
     assert card.data.base_model is None  # models/git-tiny is a folder here, and no repository of an owner "models"
     assert card.data.datasets is None
     assert card.data.language is None
-    assert str(tmp_path) not in str(card)
+    assert "somebody" not in str(card)
     assert "photos" in card.text
 
 
@@ -132,12 +136,12 @@ def test_validation_scores_are_said_to_be_that():
 
 
 def test_the_cards_code_is_four_lines_of_python_that_name_the_repository():
-    text = model_card("me/captioner", Settings.full()).text
+    text = model_card("me/captioner", Settings.full().with_changes(max_new_tokens=33)).text
     code = text.split("```python\n")[1].split("```")[0]
     compile(code, "card", "exec")
     assert code.count('"me/captioner"') == 2
     assert len(code.splitlines()) == 4
-    assert "num_beams=4" in code
+    assert "max_new_tokens=33, num_beams=4, do_sample=False" in code
 
 
 def test_a_description_of_the_examples_cannot_break_the_card():
@@ -185,6 +189,7 @@ def test_sharing_uploads_the_model_its_processor_a_card_and_examples(hub, captio
         assert str(tmp_path).encode() not in content
         assert settings.dataset.encode() not in content
     assert files["examples.png"].startswith(b"\x89PNG")
+    assert "8 for train, 4 for validation, 4 for test" in card_of(hub).text
     said = caption_images(*captioner, dataset["test"]["image"], max_new_tokens=settings.max_new_tokens)
     assert all(f"({i}) {caption.text}." in card_of(hub).text for i, caption in enumerate(said, 1))
     shared = tmp_path / "shared"
@@ -316,6 +321,7 @@ def test_a_fault_of_the_hub_is_told(hub, captioner, fails):
     hub.fails = fails
     told = fails_in_one_line(*captioner)
     assert "500" in told
+    assert "try again later" in told
     assert "on disk, in artifacts/captioner" in told
 
 
