@@ -175,7 +175,7 @@ def test_badges_and_first_cells_lead_to_what_is_published(published):
         assert address in shown
         assert address in title.source
         assert f'"https://github.com/{REPOSITORY}"' in first.source
-        assert f"--branch {TAG} " in first.source
+        assert f'--branch {TAG}"' in first.source
 
 
 @pytest.mark.parametrize("path", tool.paths(), ids=lambda path: path.stem)
