@@ -238,7 +238,25 @@ def test_five_systems_with_five_metrics_do_not_overlap():
 
 def test_a_word_error_rate_above_one_has_room():
     score = {"value": 2.0, "low": 1.5, "high": 2.5}
-    assert plotting.plot_scores({"base": {"wer": score}}).axes[0].get_xlim()[1] > 2.5
+    ax = plotting.plot_scores({"base": {"wer": score}}).axes[0]
+    assert ax.get_xlim()[1] > 2.5
+    assert [float(label.get_text()) for label in ax.get_xticklabels()] == list(ax.get_xticks())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_perfect_score_stands_on_a_logarithmic_scale():
+    figure = plotting.plot_steps({"first": 17.5, "last": 0.0}, name="error rate")
+    figure.draw_without_rendering()
+    [ax] = figure.axes
+    [zero] = [text for text in ax.texts if text.get_text() == "0.000"]
+    assert ax.get_xlim()[0] <= zero.xy[0] <= ax.get_xlim()[1]
+
+
+def test_a_pair_of_pictures_stands_closer_than_two_pairs():
+    figure = plotting.plot_picture_pairs([PICTURES[:2], PICTURES[1:]], ["4 bits", "9 bits"])
+    figure.draw_without_rendering()
+    first, second, third, _ = [ax.get_window_extent() for ax in figure.axes if ax.images]
+    assert third.x0 - second.x1 > 1.5 * (second.x0 - first.x1)
 
 
 def test_the_trained_captioner_has_one_colour_everywhere():

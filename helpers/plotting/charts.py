@@ -49,6 +49,7 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
         parts.append(f"{name}: " + ", ".join(f"{value} {count}" for value, count in counts.items()))
     for ax in list(axes):
         ax.axis("off")
+    figure.supxlabel("pictures", fontsize=9)
     figure.alt = "Bar charts of how often each value occurs. " + ". ".join(parts) + "."
     return figure
 
@@ -74,21 +75,22 @@ def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
         alt.append(f"padded to {whole} tokens, {share:.0%} of the batch is padding")
     bottom.set_xlabel("tokens")
     top.legend(loc="upper right", handles=[Patch(color=BLUE), Patch(color="#DDDDDD")],
-               labels=["tokens of a caption", "padding"])  # fmt: skip
+               labels=["tokens of a caption", "padding"], frameon=True, framealpha=1, edgecolor="white")  # fmt: skip
     figure.alt = f"Two drawings of one batch of {len(lengths)} captions: {'; '.join(alt)}."
     return figure
 
 
 @styled
 def plot_token_lengths(lengths: Sequence[int], *, limit: int | None = None) -> DescribedFigure:
-    """How many tokens captions have, with the model's limit in words."""
+    """How many tokens captions have, with their limit in the title."""
     counts = Counter(lengths)
     figure = new_figure(8, 3)
     ax = axes_of(figure, 1, 1)[0, 0]
     ax.bar(list(counts), list(counts.values()), color=BLUE)
-    room = f"; the model has room for {limit}" if limit else ""
+    room = f"; the limit is {limit}" if limit else ""
     ax.set(title=f"Tokens in a caption: {min(lengths)} to {max(lengths)}{room}", xlabel="tokens", ylabel="captions")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     figure.alt = f"Bar chart: captions have {min(lengths)} to {max(lengths)} tokens, {np.mean(lengths):.0f} on average."
     return figure
 
@@ -133,7 +135,7 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
         left.plot(steps, losses, color=ORANGE, marker="o", label="validation")
         right.plot(steps, errors, color=RED, marker="o")
         for step, error in zip(steps, errors, strict=True):
-            right.annotate(f"{error:.2f}", (step, error), textcoords="offset points", xytext=(0, 7), ha="center")
+            right.annotate(f"{error:.2f}", (step, error), textcoords="offset points", xytext=(2, 5))
         right.set_ylim(0, max(errors) * 1.18 + 0.02)
     left.set(title="Loss", xlabel="step", ylabel="nats a token")
     left.set_ylim(bottom=0)

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from helpers.analysis import marked_differences
 from helpers.errors import CaptioningError
-from helpers.plotting.figure import DescribedFigure, picture_grid, styled
+from helpers.plotting.figure import DescribedFigure, axes_of, new_figure, picture_grid, styled
 
 
 @styled
@@ -50,11 +50,15 @@ def plot_captioned_images(
 @styled
 def plot_picture_pairs(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str], *, title: str = "") -> DescribedFigure:
     """Pictures side by side in pairs, each pair with a label."""
-    figure, axes = picture_grid(2 * len(pairs), 2 * len(pairs), 5 / len(pairs), 5 / len(pairs) + 0.5)
+    figure = new_figure(10, 4.6 / len(pairs) + 0.5)
+    widths = [1, 1, 0.25] * len(pairs)  # the gap behind a pair shows which two belong together
+    axes = axes_of(figure, 1, len(widths), width_ratios=widths)[0]
     for i, (pair, label) in enumerate(zip(pairs, labels, strict=True)):
-        for ax, image in zip(axes[2 * i : 2 * i + 2], pair, strict=True):
+        for ax, image in zip(axes[3 * i : 3 * i + 2], pair, strict=True):
             ax.imshow(np.asarray(image))
-        axes[2 * i].set_title(label, fontsize=9, loc="left")
+        axes[3 * i].set_title(label, fontsize=9, loc="left")
+    for ax in axes:
+        ax.axis("off")
     if title:
         figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     figure.alt = f"{title}: {len(pairs)} pairs of pictures, side by side. " + "; ".join(labels) + "."

@@ -47,7 +47,8 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
         spans = [[s["value"] - s["low"] for s in scores], [s["high"] - s["value"] for s in scores]]
         ax.barh(names, values, color=[BLUE if name == "trained" else SKY for name in names], xerr=spans,
                 error_kw={"ecolor": "#444444", "capsize": 3})  # fmt: skip
-        end = SCALES.get(metric) or max(1.0, *(score["high"] for score in scores))  # a word error rate has no end
+        # A word error rate has no end; a whole number has a half that can be read on the axis.
+        end = SCALES.get(metric) or np.ceil(max(1.0, *(score["high"] for score in scores)))
         for row, score in enumerate(scores):
             ax.text(score["high"] + end * 0.05, row, f"{score['value']:.3f}", va="center", fontsize=9)
         ax.set(title=f"{metric}\n{'lower' if metric == 'wer' else 'higher'} is better", xlim=(0, end * 1.45))
@@ -279,19 +280,22 @@ def plot_steps(steps: Mapping[str, float], *, name: str) -> DescribedFigure:
     """One number as it changes from step to step, on a logarithmic scale.
 
     Args:
-        steps: what was done → the number, above 0.
+        steps: what was done → the number, 0 or more.
         name: of the number, for the axis.
     """
     figure = new_figure(10, 0.8 + 0.36 * len(steps))
     ax = axes_of(figure, 1, 1)[0, 0]
     labels, values = list(steps), list(steps.values())
     ax.barh(labels, values, color=[GRAY] * (len(steps) - 1) + [BLUE])
+    # A perfect captioner has 0, which such a scale does not hold: its number stands at the left end, without a bar.
+    least = min((value for value in values if value > 0), default=1.0) / 2
     ax.set_xscale("log")
     ax.invert_yaxis()
     ax.axvline(1, color="#222222", linewidth=0.8, linestyle=":")
     for place, value in enumerate(values):
-        ax.annotate(f"{value:.3f}", (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
-    ax.set_xlim(min(values) / 2, max(values) * 3)
+        spot = (max(value, least), place)
+        ax.annotate(f"{value:.3f}", spot, xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+    ax.set_xlim(least, max(*values, least) * 3)
     ax.set(xlabel=f"{name}, logarithmic; the dotted line is 1")
     figure.alt = f"Bars of the {name}, step by step: " + ", ".join(f"{step} {v:.3f}" for step, v in steps.items()) + "."
     return figure
