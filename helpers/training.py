@@ -30,7 +30,7 @@ from helpers.records import (
 )
 from helpers.settings import Settings, beside, captioner_folder, read_record
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
-from helpers.vocabulary import check_vocabulary
+from helpers.vocabulary import check_captions
 
 logger = logging.getLogger(__name__)
 
@@ -120,9 +120,7 @@ class CaptionTrainer(Trainer):
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
         train.set_transform(transform)
-        texts = [text for captions in dataset["train"]["captions"] for text in captions]
-        check_vocabulary(texts, processor, settings.checkpoint)
-        transform.tokens(texts)  # says what it cuts
+        check_captions([text for captions in dataset["train"]["captions"] for text in captions], transform, settings)
         validation = prepare_pictures(dataset["validation"], processor)
         validation.set_transform(CaptionTransform(processor, sample=False))
         super().__init__(

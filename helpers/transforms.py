@@ -171,7 +171,7 @@ class CaptionTransform:
     """
 
     def __init__(self, processor: Any, *, sample: bool = True, seed: int = 0):
-        self.tokenizer = tokenizer_of(processor)
+        self.processor, self.tokenizer = processor, tokenizer_of(processor)
         self.sample, self.seed, self.epoch = sample, seed, 0
         self.cut: set[str] = set()
 

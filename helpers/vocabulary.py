@@ -17,6 +17,8 @@ import jiwer
 from helpers.errors import DataError
 from helpers.families import tokenizer_of
 from helpers.metrics import normalize
+from helpers.settings import Settings
+from helpers.transforms import CaptionTransform
 
 logger = logging.getLogger(__name__)
 
@@ -66,30 +68,38 @@ def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -
     return RoundTrip(len(texts), len(changed), errors / max(words, 1), example)
 
 
-def check_vocabulary(captions: Sequence[str], processor: Any, checkpoint: str) -> None:
-    """Says what the vocabulary cannot write of these captions.
+def check_captions(captions: Sequence[str], transform: CaptionTransform, settings: Settings) -> None:
+    """Says what the checkpoint cannot write of these captions, and what the settings cut off.
 
     Args:
         captions: the texts to learn.
-        processor: the checkpoint's processor.
-        checkpoint: its name, for the sentence.
+        transform: what makes tokens of them.
+        settings: whose checkpoint and max_new_tokens are meant.
 
     Raises:
         DataError: most of the words are lost, so that nothing can be learnt.
     """
-    found = round_trip(captions, processor)
-    if not found.changed:
-        return
+    found = round_trip(captions, transform.processor)
     word, back = found.example
     shown = f"{word[:40]!r} comes back as {repr(back[:40]) if back else 'nothing'}"
     if found.wer > MOST_LOST:
         raise DataError(
-            f"The vocabulary of {checkpoint} cannot write most words of these captions: {shown}. Choose a checkpoint "
-            "that knows their language, or one that reads text byte by byte, such as "
+            f"The vocabulary of {settings.checkpoint} cannot write most words of these captions: {shown}. Choose a "
+            "checkpoint that knows their language, or one that reads text byte by byte, such as "
             "nlpconnect/vit-gpt2-image-captioning."
         )
-    logger.warning(
-        "The vocabulary of %s cannot write %d of %d captions as they stand: %s. A captioner without a mistake of its "
-        "own has a word error rate of about %.3f.",
-        checkpoint, found.changed, found.captions, shown, found.wer,
-    )  # fmt: skip
+    if found.changed:
+        logger.warning(
+            "The vocabulary of %s cannot write %d of %d captions as they stand: %s. A captioner without a mistake of "
+            "its own has a word error rate of about %.3f.",
+            settings.checkpoint, found.changed, found.captions, shown, found.wer,
+        )  # fmt: skip
+    # What stands before the end token of an empty caption is given to the model, and not said by it.
+    given = len(transform.tokenizer("").input_ids) - 1
+    said = [len(ids) - given for ids in transform.tokens(captions)]
+    if long := [tokens for tokens in said if tokens > settings.max_new_tokens]:
+        logger.warning(
+            "%d of %d captions need more tokens than Settings.max_new_tokens, which is %d, so what the model says is "
+            "cut off there; give %d.",
+            len(long), len(said), settings.max_new_tokens, max(long),
+        )  # fmt: skip

@@ -393,10 +393,16 @@ def _(room):
     CaptionTransform(processor).tokens(["a red creature", "a very long caption " * 20])
 
 
-def begin_training(room, captions: list[str]) -> None:
+def begin_training(room, captions: list[str], max_new_tokens: int = 48) -> None:
     """With these captions in place of the first."""
     dataset = load_captions(room.set(*([f"{i:02}.png", caption] for i, caption in enumerate(captions))))
-    CaptionTrainer(*load_checkpoint(room.settings.checkpoint), dataset, room.settings)
+    settings = room.settings.with_changes(max_new_tokens=max_new_tokens)
+    CaptionTrainer(*load_checkpoint(settings.checkpoint), dataset, settings)
+
+
+@mistake("Data", "Captions have more tokens than the model may say", goes_on=True)
+def _(room):
+    begin_training(room, ["a red creature with two horns and wings"] * 12, max_new_tokens=8)
 
 
 @mistake("Data", "The checkpoint's vocabulary lacks some letters of the captions", goes_on=True)

@@ -2,7 +2,9 @@ import pytest
 from transformers import BertTokenizer
 
 from helpers.errors import DataError
-from helpers.vocabulary import check_vocabulary, round_trip
+from helpers.settings import Settings
+from helpers.transforms import CaptionTransform
+from helpers.vocabulary import check_captions, round_trip
 from tools.make_base_model import vocabulary
 
 
@@ -41,10 +43,21 @@ def test_letters_that_come_back_in_pieces_are_whole(processor):
 
 
 def test_a_loss_is_said_and_an_unknown_language_is_refused(processor, log):
-    check_vocabulary(["a cat"], processor, "models/some")
+    transform, settings = CaptionTransform(processor), Settings(checkpoint="models/some")
+    check_captions(["a cat"], transform, settings)
     assert log.text == ""
-    check_vocabulary(["ein grünes Tier", "a cat"], processor, "models/some")
+    check_captions(["ein grünes Tier", "a cat"], transform, settings)
     assert "models/some cannot write 1 of 2 captions" in log.text
     assert "'grünes' comes back as 'grunes'" in log.text
     with pytest.raises(DataError, match=r"models/some cannot write most.*'초록색' comes back as nothing"):
-        check_vocabulary(["초록색 동물이 웃고 있다", "a cat"], processor, "models/some")
+        check_captions(["초록색 동물이 웃고 있다", "a cat"], transform, settings)
+
+
+def test_captions_that_the_model_may_not_say_to_their_end_are_counted(processor, log):
+    """A caption of three tokens needs a fourth, its end; the first token of all is given."""
+    captions, transform = ["a red creature", "a red creature", "a red"], CaptionTransform(processor)
+    check_captions(captions, transform, Settings(max_new_tokens=4))
+    assert log.text == ""
+    check_captions(captions, transform, Settings(max_new_tokens=3))
+    assert "2 of 3 captions need more tokens than Settings.max_new_tokens, which is 3," in log.text
+    assert "give 4." in log.text

@@ -100,11 +100,14 @@ def blocks(results: dict) -> dict[str, str]:
         f"{evaluation['dataset']['pictures']} test pictures; 95 % interval of the last word error rate {low:.3f} to "
         f"{high:.3f}; attribute accuracy {mean:.3f}. Training: {evaluation['captioner']['steps']} steps, "
         f"{evaluation['seconds']['training']:.0f} seconds with its evaluations; {share:.0%} of the time without them "
-        f"goes into forward, backward and optimizer. {results['machine']}."
+        f"goes into the model: forward, backward and optimizer. {results['machine']}."
     )
     steps = list(results["behind_the_numbers"]["steps"].values())
     scores.append("")
-    scores.append(f"Measured as many guides do it, the word error rate of the same captioner is {steps[0]:.1f}.")
+    scores.append(
+        f"Measured as many guides do it, the word error rate of the same captioner is {steps[0]:.1f}; notebook 7 shows "
+        "why."
+    )
     recipes = results["recipes"]
     trained = recipes["training"]["git-base"]
     memory = trained["megabytes"]["ours"] / trained["megabytes"]["popular"]
