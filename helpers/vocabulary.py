@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any, NamedTuple
 
 import jiwer
@@ -48,7 +48,12 @@ def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -
         captions: one or more texts.
         processor: the checkpoint's processor.
         most: look at no more captions than this, evenly spaced.
+
+    Raises:
+        DataError: there is no list of captions.
     """
+    if isinstance(captions, str) or not len(captions):
+        raise DataError(f"The captions are {captions!r}; give a list of one or more texts.")
     step = -(-len(captions) // most)
     texts = list(captions[::step])
     tokenizer = tokenizer_of(processor)
@@ -60,12 +65,21 @@ def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -
     for text, came in changed:
         out = jiwer.process_words(text, came)
         errors += out.substitutions + out.deletions + out.insertions
-        for part in (part for part in out.alignments[0] if part.type != "equal"):
-            before = out.references[0][part.ref_start_idx : part.ref_end_idx]
-            after = out.hypotheses[0][part.hyp_start_idx : part.hyp_end_idx]
-            examples.update(zip_longest(before, after, fillvalue=""))
+        for differs, parts in groupby(out.alignments[0], key=lambda part: part.type != "equal"):
+            if differs:
+                run = list(parts)
+                before = out.references[0][run[0].ref_start_idx : run[-1].ref_end_idx]
+                after = out.hypotheses[0][run[0].hyp_start_idx : run[-1].hyp_end_idx]
+                examples.update(_pairs(before, after))
     [(example, _)] = examples.most_common(1) or [(("", ""), 0)]
     return RoundTrip(len(texts), len(changed), errors / max(words, 1), example)
+
+
+def _pairs(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]:
+    """Each word and what became of it; all of them together where one word became several, or the reverse."""
+    if len(after) in (0, len(before)):
+        return list(zip_longest(before, after, fillvalue=""))
+    return [(" ".join(before), " ".join(after))]
 
 
 def check_captions(captions: Sequence[str], transform: CaptionTransform, settings: Settings) -> None:

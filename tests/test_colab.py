@@ -133,7 +133,7 @@ def session(folder: Path) -> tuple[list[str], str]:
 @pytest.mark.slow
 def test_first_cell_fetches_the_tagged_project_and_what_it_needs(content, tmp_path, published):
     project = content / f"pocket-captions-{tool.project()[1]}"
-    (content / "fetched" / ".git").mkdir(parents=True)  # a session ended while it fetched the project
+    (content / f"{project.name}.part" / ".git").mkdir(parents=True)  # a session ended while it fetched the project
     place = f"{project / 'notebooks'} {project / 'helpers' / '__init__.py'}\n"
     for _ in ("a new machine", "after a restart of the session"):
         assert session(content) == (["", place, "", place], "")

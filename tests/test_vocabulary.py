@@ -24,6 +24,7 @@ def test_case_and_punctuation_are_no_losses(processor):
     [
         (["ein grünes Tier", "a cat"], 1, 1 / 5, ("grünes", "grunes")),
         (["a 🐱 cat", "a 🐱", "un café"], 3, 3 / 7, ("🐱", "")),
+        (["a cat of $5"], 1, 2 / 4, ("$5", "$ 5")),
         (["a 猫 sat"], 1, 1 / 3, ("猫", "")),
         (["초록색 동물이 웃고 있다"], 1, 1.0, ("초록색", "")),
     ],
@@ -32,6 +33,12 @@ def test_what_is_lost_is_counted_as_word_errors(processor, captions, changed, we
     found = round_trip(captions, processor)
     assert (found.captions, found.changed, found.example) == (len(captions), changed, example)
     assert found.wer == pytest.approx(wer)
+
+
+@pytest.mark.parametrize("captions", ["a cat", []])
+def test_no_list_of_captions_is_refused(processor, captions):
+    with pytest.raises(DataError, match="give a list"):
+        round_trip(captions, processor)
 
 
 def test_letters_that_come_back_in_pieces_are_whole(processor):

@@ -29,7 +29,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../helpers"):
     folder = "pocket-captions-{version}"
     if not os.path.isdir(folder):
         options = "--quiet --depth 1 -c advice.detachedHead=false --branch v{version}"
-        !rm -rf fetched && git clone {{options}} {{address}} fetched && mv fetched {{folder}}
+        !rm -rf {{folder}}.part && git clone {{options}} {{address}} {{folder}}.part && mv {{folder}}.part {{folder}}
     !pip install --quiet -r {{folder}}/requirements-colab.txt && touch {{folder}}/.ready
     assert os.path.exists(f"{{folder}}/.ready"), "See above, then run this cell again."
     os.chdir(f"{{folder}}/notebooks")
