@@ -5,8 +5,8 @@ READY := .venv/.ready
 COLAB := .venv-colab/bin
 COLAB_READY := .venv-colab/.ready
 # A process for each core, with one thread: on models this small, threads that wait for each other cost more than they
-# help. Each process needs about 1 GB.
-FAST := OMP_NUM_THREADS=1 @/pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal tests
+# help. Each process needs about 1 GB; of the slow tests, one needs about 4 GB.
+TESTS := OMP_NUM_THREADS=1 @/pytest -n auto --maxprocesses 4 --dist worksteal tests
 
 .PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes results bench
 
@@ -26,7 +26,7 @@ lab: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(subst @,$(BIN),$(FAST))
+	$(subst @,$(BIN),$(TESTS)) -m "not slow"
 
 # The notebooks share one temporary artifacts folder, in order, so a learner's own is never touched.
 test: check
@@ -34,7 +34,7 @@ test: check
 	CAPTIONING_ARTIFACTS=$$folder $(BIN)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
 
 test-full: $(READY)
-	$(BIN)/pytest -m slow -v tests
+	$(subst @,$(BIN),$(TESTS)) -m slow
 
 # What Colab ships, then what its learners get on top; neither torch nor numpy may change, and the tests' tools may
 # change nothing at all. The project itself is not installed, as in Colab.
@@ -50,7 +50,7 @@ $(COLAB_READY): tests/colab.txt requirements-colab.txt requirements-dev.txt pypr
 
 # Tests, first cell and notebooks with Colab's versions; PYTHONPATH does what the first cell does there.
 test-colab: $(COLAB_READY)
-	$(subst @,$(COLAB),$(FAST))
+	$(subst @,$(COLAB),$(TESTS)) -m "not slow"
 	$(COLAB)/pytest -m slow tests/test_colab.py
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder $(COLAB)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
