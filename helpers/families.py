@@ -183,10 +183,11 @@ def best_device() -> str:
 
 def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
+    place = locate(name, "model")
     with _readable(name):
-        family, config = _known(name)
+        family, config = _known(name, place)
         # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
-        processor = family.processor.from_pretrained(locate(name, "model"), backend="pil")
+        processor = family.processor.from_pretrained(place, backend="pil")
         tokenizer = tokenizer_of(processor)
         if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
             raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
@@ -205,14 +206,14 @@ def vision_config_of(name: str) -> PretrainedConfig:
     Raises:
         CheckpointError: there is none of that name, or it belongs to no supported family.
     """
+    place = locate(name, "model")
     with _readable(name):
-        family, config = _known(name)
+        family, config = _known(name, place)
         return getattr(config, family.vision_config)
 
 
-def _known(name: str) -> tuple[Family, PretrainedConfig]:
-    """The family and the config of a checkpoint."""
-    place = locate(name, "model")
+def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
+    """The family and the config of the checkpoint in a place that was located."""
     kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
     if kind not in FAMILIES:
         what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from itertools import groupby, zip_longest
 from typing import Any, NamedTuple
 
-import jiwer
-
 from helpers.errors import DataError
 from helpers.families import tokenizer_of
-from helpers.metrics import normalize
+from helpers.metrics import align_words, normalize
 from helpers.settings import Settings
 from helpers.transforms import CaptionTransform
 
@@ -63,7 +61,7 @@ def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -
     changed = [pair for pair in pairs if pair[0] != pair[1]]
     errors, examples = 0, Counter()
     for text, came in changed:
-        out = jiwer.process_words(text, came)
+        out = align_words(text, came)
         errors += out.substitutions + out.deletions + out.insertions
         for differs, parts in groupby(out.alignments[0], key=lambda part: part.type != "equal"):
             if differs:
