@@ -22,7 +22,7 @@ from PIL import Image
 from benchmarks.metrics_speed import memory
 from helpers.data import load_captions
 from helpers.families import load_checkpoint
-from helpers.settings import ROOT
+from helpers.paths import ROOT
 from helpers.transforms import prepare_pictures
 
 FEW, MANY, SIDE, CAPTIONS = 1_000, 20_000, 32, 2

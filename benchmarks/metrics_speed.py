@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.metrics import caption_metrics, score
-from helpers.settings import ROOT
+from helpers.paths import ROOT
 
 PICTURES, REFERENCES, WORDS = 5000, 5, 8000
 FILE = ROOT / "benchmarks" / "results" / "metrics_speed.json"

@@ -34,11 +34,12 @@ from transformers.utils import logging
 
 from benchmarks.git_base import git_base
 from benchmarks.metrics_speed import memory
-from helpers.beams import pictures_read_once
 from helpers.data import load_captions
-from helpers.families import best_device, load_checkpoint, picture_tokens, tokenizer_of
-from helpers.notebook import device_name
-from helpers.settings import ROOT, Settings
+from helpers.device import best_device, device_name
+from helpers.families import load_checkpoint, picture_tokens, tokenizer_of
+from helpers.inference import pictures_read_once
+from helpers.paths import ROOT
+from helpers.settings import Settings
 from helpers.training import CaptionTrainer, caption_loss
 from helpers.transforms import normalized_pixels, picture_pixels
 from tools.results import processor_name

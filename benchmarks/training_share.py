@@ -17,7 +17,8 @@ from transformers.utils import logging
 
 from helpers.data import load_captions
 from helpers.families import load_checkpoint
-from helpers.settings import ROOT, Settings
+from helpers.paths import ROOT
+from helpers.settings import Settings
 from helpers.training import CaptionTrainer
 
 RUNS, EPOCHS = 3, 2

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from helpers.errors import CaptioningError
 from helpers.families import picture_features
-from helpers.metrics import most_central, normalize
+from helpers.metrics import normalize, word_errors
 from helpers.transforms import normalized_pixels, prepare_pictures, stored_pixels
 
 Picture = TypeVar("Picture")
@@ -45,6 +45,22 @@ def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> 
     most = max(counts.values())
     tied = [text for text, count in counts.items() if count == most]
     return spelt[tied[0] if len(tied) == 1 else most_central([tied], seed=seed)]
+
+
+def most_central(groups: Sequence[Sequence[str]], *, most: int = 100, seed: int = 0) -> str:
+    """The caption that comes nearest to all others: a constant answer that a captioner has to beat.
+
+    Args:
+        groups: the captions of each picture.
+        most: how many captions are compared with each other, drawn at random.
+        seed: of the draw.
+
+    Returns:
+        The caption with the fewest word errors against the others.
+    """
+    captions = sorted({caption for group in groups for caption in group})
+    drawn = random.Random(seed).sample(captions, min(most, len(captions)))
+    return min(drawn, key=lambda caption: sum(word_errors([caption] * len(drawn), [[text] for text in drawn])[:, 0]))
 
 
 def nearest_captions(

@@ -10,10 +10,10 @@ import imagehash
 import numpy as np
 from datasets import Dataset, DatasetDict, Image
 
-from helpers.copies import chosen_groups, content, groups_by_split, in_other_splits, numbers_of_bytes
 from helpers.errors import DataError
-from helpers.rows import usable
-from helpers.tables import SPLITS, read_tables
+from helpers.reading.copies import chosen_groups, content, groups_by_split, in_other_splits, numbers_of_bytes
+from helpers.reading.rows import usable
+from helpers.reading.tables import SPLITS, read_tables
 
 logger = logging.getLogger(__name__)
 

@@ -27,8 +27,9 @@ from transformers import (
     TrOCRProcessor,
 )
 
+from helpers.device import best_device
 from helpers.errors import CaptioningError, CheckpointError, enough_memory, first_line, is_memory_error
-from helpers.places import locate
+from helpers.reading.locate import locate
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +89,12 @@ def _frame(tokenizer: Any, *edges: str | None) -> None:
 
 def _git_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     # The positions begin with the picture's; the vocabulary head is wide, and runs on the text's alone.
-    outputs = model(**_inputs(batch), logits_to_keep=batch["labels"].shape[1], use_cache=False)
+    outputs = model(**model_inputs(batch), logits_to_keep=batch["labels"].shape[1], use_cache=False)
     return outputs.logits[:, :-1], batch["labels"][:, 1:]
 
 
 def _blip_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    return model(**_inputs(batch)).logits[:, :-1], batch["labels"][:, 1:]
+    return model(**model_inputs(batch)).logits[:, :-1], batch["labels"][:, 1:]
 
 
 def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,7 +104,8 @@ def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor
     return model(pixel_values=batch["pixel_values"], **inputs, use_cache=False).logits, batch["labels"]
 
 
-def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
+def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
+    """What a model is called with, of a batch that also holds labels."""
     return {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
 
 
@@ -172,13 +174,6 @@ def _readable(name: str) -> Iterator[None]:
         raise CheckpointError(
             f"The checkpoint {name} cannot be read ({first_line(error)}); copy or download it again, or name another."
         ) from None
-
-
-def best_device() -> str:
-    """Where a model runs fastest here: "cuda", "mps" (Apple) or "cpu"."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def load_processor(name: str) -> ProcessorMixin:
@@ -289,47 +284,11 @@ def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
     return {"pixel_values": batch["pixel_values"]}
 
 
-def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
-    """Rows and columns of the patches that the model cuts a picture into.
-
-    Raises:
-        CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
-    """
-    if not family_of(model).sees_patches:
-        able = ", ".join(kind for kind, family in FAMILIES.items() if family.sees_patches)
-        kind = model.config.model_type
-        raise CaptioningError(
-            f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {able}."
-        )
-    vision = vision_encoder_of(model).config
-    side = vision.image_size // vision.patch_size
-    return side, side
-
-
-def aligned_attention(
-    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`aligned`, and what each prediction attends to.
-
-    GIT's decoder attends over one row of positions: a class token, the patches line by line, then the text. The class
-    token is left out, because it stands for no place in the picture.
-
-    Args:
-        model: a captioner.
-        batch: as for `aligned`.
-
-    Returns:
-        Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the attention from each prediction to
-        each patch, averaged over layers and heads, (batch, tokens - 1, rows, columns). A prediction's attention adds
-        up to less than 1: the rest falls on the class token and on the text.
-
-    Raises:
-        CaptioningError: as `patch_grid`.
-    """
-    rows, columns = patch_grid(model)
-    inputs = {name: value.to(model.device) for name, value in _inputs(batch).items()}
-    tokens = batch["input_ids"].shape[1]
-    outputs = model(**inputs, logits_to_keep=tokens, use_cache=False, output_attentions=True)
-    attention = torch.stack(outputs.attentions).mean(dim=(0, 2))  # (batch, picture + tokens, picture + tokens)
-    to_patches = attention[:, -tokens:-1, 1 : picture_tokens(model)].unflatten(-1, (rows, columns))
-    return outputs.logits[:, :-1], batch["labels"][:, 1:].to(model.device), to_patches
+def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:
+    """How many parameters each part of a captioner has: rows with the keys part, parameters and share."""
+    total = sum(p.numel() for p in model.parameters())
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        part = ".".join(name.split(".")[:2]) if name.startswith(f"{model.base_model_prefix}.") else name.split(".")[0]
+        counts[part] = counts.get(part, 0) + parameter.numel()
+    return [{"part": part, "parameters": f"{n:,}", "share": f"{n / total:.0%}"} for part, n in counts.items()]

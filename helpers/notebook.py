@@ -19,15 +19,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import torch
 from datasets.utils.logging import disable_progress_bar
 from IPython.display import Markdown
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
-from helpers.families import best_device
-from helpers.settings import ROOT, Settings, resolve
-from helpers.training import choose_precision
+from helpers.device import device_name
+from helpers.paths import ROOT, resolve
+from helpers.report import cell_text
+from helpers.settings import Settings
 
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
 
@@ -60,17 +60,6 @@ def start(settings: Settings) -> Markdown:
     return Markdown("\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]))
 
 
-def device_name() -> str:
-    """The device that the Trainer will use, in words, with the precision."""
-    device = best_device()
-    names = {
-        "cuda": torch.cuda.get_device_name,
-        "mps": lambda: "Apple GPU",
-        "cpu": lambda: f"CPU, {torch.get_num_threads()} threads",
-    }
-    return f"{names[device]()}, {choose_precision()}"
-
-
 def source_of(thing: Callable[..., Any] | type) -> Markdown:
     """The source of a helper, read from its module, so that what is shown is what runs."""
     return Markdown(f"```python\n{dedent(inspect.getsource(thing)).rstrip()}\n```")
@@ -81,11 +70,6 @@ def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
     head = list(rows[0])
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
     return Markdown("\n".join(lines + [f"| {' | '.join(cell_text(row[key]) for key in head)} |" for row in rows]))
-
-
-def cell_text(value: Any) -> str:
-    """A value as it stands in a table: floats with three digits."""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def measured_recipes() -> tuple[list[dict[str, str]], str]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from helpers.notebook import cell_text
+from datasets import Dataset
+
+from helpers.captioner import fingerprint_of, read_record
+from helpers.data import fingerprint
+from helpers.paths import resolve, write_whole
 from helpers.plotting import DescribedFigure
-from helpers.records import write_whole
-from helpers.settings import resolve
+from helpers.settings import Settings
 
 HOW_TO_READ = (
     "With 95 % intervals. wer counts wrong words for each word of the reference: 0 is perfect. Of the others more is "
@@ -75,3 +81,61 @@ def _html(thing: str | DescribedFigure | Sequence[Mapping[str, Any]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in thing[0])
     rows = ("".join(f"<td>{escape(cell_text(row[name]))}</td>" for name in thing[0]) for row in thing)
     return f"<table>\n<tr>{head}</tr>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>"
+
+
+def save_evaluation(
+    settings: Settings,
+    test: Dataset,
+    systems: Mapping[str, Any],
+    *,
+    attributes: Mapping[str, float] | None = None,
+    seconds: Mapping[str, float] | None = None,
+    file: str = "artifacts/evaluation.json",
+) -> Path:
+    """Writes what was measured.
+
+    Args:
+        settings: of the captioner that was measured.
+        test: the split that it was measured on.
+        systems: name → metric → {"value", "low", "high"}; one of the names is "trained".
+        attributes: name → accuracy of the trained captioner, where the data set has attributes.
+        seconds: what was timed.
+        file: where to; the default is the evaluation of the course's captioner.
+
+    Returns:
+        The file.
+    """
+    record = read_record(settings.output) or {"steps": 0}
+    result = {
+        "dataset": {
+            "name": settings.dataset,
+            "fingerprint": fingerprint(test),
+            "split": "test",
+            "pictures": len(test),
+        },
+        "captioner": {
+            "checkpoint": settings.checkpoint,
+            "fingerprint": fingerprint_of(settings),
+            "settings": asdict(settings),
+            "steps": record["steps"],
+        },
+        "systems": systems,
+        "attributes": attributes or {},
+        "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
+        "seconds": {"training": record.get("seconds"), **(seconds or {})},
+    }
+    path = resolve(file)
+    write_whole(path, json.dumps(result, indent=2) + "\n")
+    return path
+
+
+def save_numbers(settings: Settings, numbers: Mapping[str, Any]) -> Path:
+    """Writes what notebook 7 measured, and of which captioner, to artifacts/behind_the_numbers.json."""
+    path = resolve("artifacts/behind_the_numbers.json")
+    write_whole(path, json.dumps({"captioner": fingerprint_of(settings), **numbers}, indent=2) + "\n")
+    return path
+
+
+def cell_text(value: Any) -> str:
+    """A value as it stands in a table: floats with three digits."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

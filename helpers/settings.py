@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
 import reprlib
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
@@ -17,9 +14,7 @@ from helpers.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parent.parent
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-RECORD = "training.json"  # what lies beside a captioner: its settings and the steps it did
 # These change what is said or shared, not what is trained.
 NOT_TRAINING = ("max_new_tokens", "num_beams", "output", "push_to")
 
@@ -122,18 +117,6 @@ class Settings:
             raise SettingsError(f"CAPTIONING_PROFILE is {profile!r}; set it to one of {', '.join(presets)}.")
         return presets[profile]()
 
-    @classmethod
-    def of_captioner(cls, output: str = "artifacts/captioner") -> Settings:
-        """The settings that the saved captioner was trained with, or `from_environment()` where there is none.
-
-        Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
-        """
-        record = read_record(output)
-        asked = os.environ.get("CAPTIONING_PROFILE")
-        if record is None or (asked and asked != record["profile"]):
-            return cls.from_environment()
-        return cls(**record["settings"])
-
     def training_values(self) -> dict[str, object]:
         """The values that training depends on: a change of one of them trains again."""
         return {name: value for name, value in asdict(self).items() if name not in NOT_TRAINING}
@@ -150,78 +133,3 @@ class Settings:
 def profile_name() -> str:
     """The word in CAPTIONING_PROFILE, "tiny" where it is not set."""
     return os.environ.get("CAPTIONING_PROFILE") or "tiny"
-
-
-def artifacts_folder() -> Path:
-    """Where the notebooks write: CAPTIONING_ARTIFACTS, or artifacts/ in the project's root.
-
-    Raises:
-        SettingsError: a file stands in its place.
-    """
-    folder = Path(os.environ.get("CAPTIONING_ARTIFACTS") or ROOT / "artifacts").expanduser().resolve()
-    for place in (folder, *folder.parents):
-        if place.is_dir():
-            break
-        if place.exists():
-            raise SettingsError(
-                f"{place} is a file where a folder is needed; move it away, or name another with CAPTIONING_ARTIFACTS."
-            )
-    return folder
-
-
-def resolve(name: str | Path) -> Path:
-    """The place that a relative name means, wherever the kernel was started.
-
-    A name under artifacts/ lies in `artifacts_folder()`; any other lies in the current folder if it is there, and
-    in the project's root otherwise.
-    """
-    try:
-        path = Path(name).expanduser()
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            path.stat()
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(f"{reprlib.repr(name)} is no name of a file or folder ({reason}); give another.") from None
-    if path.is_absolute():
-        return path
-    if path.parts[:1] == ("artifacts",):
-        return artifacts_folder().joinpath(*path.parts[1:])
-    return path.resolve() if path.exists() else ROOT / path
-
-
-def read_record(output: str | Path) -> dict | None:
-    """What was written beside the captioner in `output` when it was trained, or None.
-
-    Saving writes beside the captioner and renames twice; where it was stopped between the two, this does the second.
-    """
-    folder = captioner_folder(output)
-    fresh = beside(folder, "new")
-    if not folder.exists() and _record_in(fresh) is not None:
-        fresh.rename(folder)
-    record = _record_in(folder)
-    if record is None and (folder / RECORD).exists():
-        logger.warning("%s cannot be read, so %s is taken for no captioner of ours.", folder / RECORD, output)
-    return record
-
-
-def captioner_folder(output: str | Path) -> Path:
-    """Where a captioner lies: what `resolve` says, or where a link at that place leads."""
-    return resolve(output).resolve()
-
-
-def beside(folder: Path, what: str) -> Path:
-    """A hidden folder next to a captioner's, by a name that nobody gives to things of their own."""
-    return folder.parent / f".{folder.name or 'root'}.{what}"
-
-
-def _record_in(folder: Path) -> dict | None:
-    """The record in a folder, if it is whole and its settings can be used."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        known = {field.name for field in fields(Settings)}
-        record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
-        Settings(**record["settings"])
-        kinds = {"profile": str, "steps": int, "planned_steps": int, "interrupted": bool}
-        return record if all(isinstance(record[name], kind) for name, kind in kinds.items()) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None

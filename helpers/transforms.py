@@ -14,7 +14,7 @@ from datasets.fingerprint import Hasher
 
 from helpers.errors import DataError
 from helpers.families import image_processor_of, tokenizer_of
-from helpers.pictures import load_image
+from helpers.reading.pictures import load_image
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def normalized_pixels(pixels: np.ndarray | torch.Tensor, processor: Any) -> torc
     return (torch.as_tensor(pixels).float() * image_processor.rescale_factor - mean) / std
 
 
-def turned_back(pixel_values: torch.Tensor, processor: Any) -> np.ndarray:
+def denormalize(pixel_values: torch.Tensor, processor: Any) -> np.ndarray:
     """The reverse of `normalized_pixels`, for looking: uint8, (height, width, 3) from (3, height, width)."""
     image_processor = image_processor_of(processor)
     mean = torch.tensor(image_processor.image_mean).view(3, 1, 1)

@@ -4,13 +4,6 @@ import numpy as np
 import pytest
 
 from helpers.analysis import (
-    ATTRIBUTES,
-    attribute_accuracy,
-    attribute_columns,
-    attribute_confusions,
-    attribute_mistakes,
-    attributes_of,
-    attributes_right,
     caption_lengths,
     collapse_warning,
     distinct_share,
@@ -18,6 +11,15 @@ from helpers.analysis import (
     nearest_references,
     word_mistakes,
     worst_captions,
+)
+from helpers.creatures import (
+    ATTRIBUTES,
+    attribute_accuracy,
+    attribute_columns,
+    attribute_confusions,
+    attribute_mistakes,
+    attributes_of,
+    attributes_right,
 )
 from helpers.metrics import align_words, word_errors
 

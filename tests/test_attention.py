@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from helpers import attention, families
-from helpers.attention import agreement, occlusion, split_agreement, word_attention
-from helpers.families import aligned, aligned_attention, patch_grid, picture_tokens
+from helpers.attention import agreement, occlusion, patch_grid, split_agreement, word_attention
+from helpers.attention.maps import ROUNDING, aligned_attention, falls_of, maps_of
+from helpers.families import aligned, picture_tokens
 from helpers.inference import caption_images
 
 PATCH, SIDE = 16, 3  # of the random model: 48 x 48 pixels
@@ -132,7 +132,7 @@ def test_a_word_that_looks_at_no_patch_has_an_empty_map(talker, processor, pictu
         logits, labels, attended = aligned_attention(model, batch)
         return logits, labels, torch.zeros_like(attended)
 
-    monkeypatch.setattr(attention, "aligned_attention", blind)
+    monkeypatch.setattr("helpers.attention.maps.aligned_attention", blind)
     maps = word_attention(talker, processor, pictures[0], max_new_tokens=12)
     assert not maps.maps.any()
     assert not maps.on_patches.any()
@@ -213,7 +213,7 @@ def test_a_constant_map_agrees_with_nothing():
     flat = maps.copy()
     flat[0] = 0.5
     still = maps.copy()
-    still[2] *= attention.ROUNDING / 10
+    still[2] *= ROUNDING / 10
     assert np.isnan(np.diag(agreement(flat, still))).tolist() == [True, False, True]
     with pytest.raises(ValueError, match="shapes"):
         agreement(maps, maps[:2])
@@ -224,10 +224,9 @@ def test_a_model_that_looks_where_it_depends_agrees_wholly(talker, processor, pi
     """Attention is replaced by what occlusion finds, in the same order of patches or in the reverse."""
 
     def honest(model, processor, pixels, token_ids, window, batch_size):
-        return sign * np.log(word_maps(model, processor, pixels, token_ids).maps)
+        return sign * np.log(maps_of(model, processor, pixels, token_ids).maps)
 
-    word_maps = attention._word_maps
-    monkeypatch.setattr(attention, "_falls", honest)
+    monkeypatch.setattr("helpers.attention.comparison.falls_of", honest)
     result = split_agreement(talker, processor, pictures[:3], max_new_tokens=6)
     assert result.mean == result.low == result.high == pytest.approx(sign)
     assert result.per_picture == pytest.approx([sign] * 3)
@@ -256,21 +255,21 @@ def test_the_agreement_of_a_split_is_the_mean_over_its_pictures(talker, processo
 
 
 def test_words_that_cannot_be_compared_are_left_out_and_counted(talker, processor, pictures, found, monkeypatch):
-    falls, seen = attention._falls, []
+    falls, seen = falls_of, []
 
     def still(*arguments):
         seen.append(falls(*arguments))
         seen[-1][: len(seen[-1]) if len(seen) == 2 else 1] = 0  # the first word; of the second picture, every word
         return seen[-1]
 
-    monkeypatch.setattr(attention, "_falls", still)
+    monkeypatch.setattr("helpers.attention.comparison.falls_of", still)
     result = split_agreement(talker, processor, pictures[:3], max_new_tokens=12)
     assert result.left_out == 2 + len(found[1].words)
     assert np.isnan(result.per_picture).tolist() == [False, True, False]
     assert result.mean == pytest.approx(np.nanmean(result.per_picture))
     assert len(result.words) == sum(len(maps.words) for maps in found[:3]) - result.left_out
 
-    monkeypatch.setattr(attention, "_falls", lambda *arguments: 0 * falls(*arguments))
+    monkeypatch.setattr("helpers.attention.comparison.falls_of", lambda *arguments: 0 * falls(*arguments))
     with pytest.raises(ValueError, match="constant"):
         split_agreement(talker, processor, pictures[:2], max_new_tokens=12)
 
@@ -284,7 +283,7 @@ def test_another_family_is_named_before_anything_runs(processor, pictures, found
         lambda: word_attention(Other, processor, pictures[0]),
         lambda: occlusion(Other, processor, pictures[0], replace(found[0])),
         lambda: split_agreement(Other, processor, pictures[:1]),
-        lambda: families.aligned_attention(Other, {}),
+        lambda: aligned_attention(Other, {}),
     ):
         with pytest.raises(ValueError, match=r"blip.* git\b"):
             attempt()

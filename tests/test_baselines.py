@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.baselines import most_frequent_caption, nearest_captions, wrong_pictures
+from helpers.baselines import most_central, most_frequent_caption, nearest_captions, wrong_pictures
 from helpers.families import picture_features, vision_encoder_of
-from helpers.metrics import most_central, normalize
+from helpers.metrics import normalize
 from helpers.transforms import normalized_pixels, picture_pixels
 
 

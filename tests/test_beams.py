@@ -5,9 +5,8 @@ import torch
 from conftest import PICTURE, random_blip, random_git, random_vision_encoder_decoder
 
 from helpers import inference
-from helpers.beams import pictures_read_once
 from helpers.families import vision_encoder_of
-from helpers.inference import caption_images
+from helpers.inference import caption_images, pictures_read_once
 
 FAMILIES = {
     "git": lambda: random_git(0.5).double(),

@@ -11,7 +11,7 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from helpers.cider import per_picture
+from helpers.metrics.cider import per_picture
 
 
 def corpus(seed, pictures):

@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from helpers.settings import ROOT
+from helpers.paths import ROOT
 from tools import notebooks as tool
 
 REPOSITORY = "somebody/captions"

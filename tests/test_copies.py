@@ -9,9 +9,9 @@ from datasets import Dataset, Features
 from datasets import Image as ImageColumn
 from PIL import Image
 
-from helpers import copies
-from helpers.copies import NEAR, chosen_groups, groups_of_copies, in_other_splits, packed_hashes
-from helpers.pictures import load_image, load_small
+from helpers.reading import copies
+from helpers.reading.copies import NEAR, chosen_groups, groups_of_copies, in_other_splits, packed_hashes
+from helpers.reading.pictures import load_image, load_small
 
 
 def drawn(count, seed=0):

@@ -9,12 +9,13 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from helpers.analysis import ATTRIBUTES, attributes_of
+from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creature, random_creature
+from helpers.creatures.captions import with_article
+from helpers.creatures.pen import PAINTS, SIZE
 from helpers.data import load_captions, picture_hashes
 from tools import make_base_model, make_data
-from tools.creatures import base_captions_of, captions_of, random_creature, repeats, with_article
+from tools.base_captions import base_captions_of
 from tools.make_data import FOLDER, NEAREST, card, draw, key_of
-from tools.pen import PAINTS, SIZE, draw_creature
 
 # What a caption may only say of a creature that has it: attribute and value → the words for it.
 WORDS = {
@@ -36,6 +37,13 @@ BODY = {
     "tail": "curly",
     "mouth": "open",
 }
+
+
+def repeats(caption: str) -> bool:
+    """Whether a word stands twice in a row or a phrase between commas is said twice."""
+    words = caption.replace(",", "").split()
+    phrases = [phrase.strip() for phrase in caption.replace(" and ", ",").split(",")]
+    return any(a == b for a, b in pairwise(words)) or len(set(phrases)) < len(phrases)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from helpers import errors
 from helpers.errors import CaptioningError, ImageError, MemoryShortage, enough_memory, is_memory_error, without_tokens
-from helpers.settings import ROOT
+from helpers.paths import ROOT
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CaptioningError)]
 
@@ -29,12 +29,12 @@ def test_a_message_never_holds_a_token(monkeypatch):
 def test_a_notebook_shows_the_sentence_alone(capsys):
     shell = InteractiveShell.instance()
     try:
-        shell.run_cell("from helpers.pictures import load_image\nload_image('absent.png')")
+        shell.run_cell("from helpers.inference import load_image\nload_image('absent.png')")
     finally:
         InteractiveShell.clear_instance()
     shown = "".join(capsys.readouterr())
     assert "ImageError: absent.png is no file" in shown
-    assert "helpers/pictures.py" not in shown
+    assert "helpers/reading/pictures.py" not in shown
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.copies import groups_by_split, in_other_splits
+from helpers.creatures.example import MOODS, TURNED, example_folder, new_pictures, own_caption
 from helpers.data import data_report, load_captions
-from helpers.example import MOODS, TURNED, example_folder, new_pictures, own_caption
-from helpers.pictures import load_image
+from helpers.reading.copies import groups_by_split, in_other_splits
+from helpers.reading.pictures import load_image
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ from hub_server import HubServer
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import LocalTokenNotFoundError
 
-from helpers.card import model_card, validation_scores
+from helpers.captioner import load_or_train
 from helpers.errors import HubError
 from helpers.families import load_checkpoint
 from helpers.hub import share
+from helpers.hub.card import model_card, validation_scores
 from helpers.inference import caption_images
-from helpers.records import save_evaluation
+from helpers.report import save_evaluation
 from helpers.settings import Settings
-from helpers.training import load_or_train
 
 TOKEN, STRANGER = "hf_" + "madeUp" * 5, "hf_" + "noneOfOurs" * 3
 WEIGHTS_AND_PROCESSOR = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from helpers.intervals import bootstrap_interval, value_of
+from helpers.metrics import bootstrap_interval, value_of
 
 
 def test_interval_is_as_wide_as_theory_says():

@@ -8,18 +8,18 @@ import sacrebleu
 from rouge_score import rouge_scorer
 from transformers import EvalPrediction
 
-from helpers import cider
+from helpers.baselines import most_central
 from helpers.metrics import (
     align_words,
     bleu_counts,
     bootstrap_interval,
     caption_metrics,
+    cider,
     cider_d,
     decode,
     exact_matches,
     load_wer,
     make_compute_metrics,
-    most_central,
     normalize,
     rouge_l,
     score,

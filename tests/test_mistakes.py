@@ -20,17 +20,19 @@ import pytest
 from datasets import ClassLabel, DatasetDict
 from PIL import Image
 
-from helpers import inference, pictures, records
+from helpers import inference
+from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
 from helpers.errors import CaptioningError, MemoryShortage
 from helpers.families import load_checkpoint
 from helpers.hub import share
 from helpers.inference import caption_images
 from helpers.notebook import serve_folder
-from helpers.pictures import load_image
-from helpers.records import save_captioner
-from helpers.settings import ROOT, Settings
-from helpers.training import CaptionTrainer, load_or_train
+from helpers.paths import ROOT, resolve
+from helpers.reading import pictures
+from helpers.reading.pictures import load_image
+from helpers.settings import Settings
+from helpers.training import CaptionTrainer
 from helpers.transforms import CaptionTransform, prepare_pictures
 
 PAGE = ROOT / "docs" / "when-something-goes-wrong.md"
@@ -514,7 +516,7 @@ def _(room):
 @mistake("Saved captioners", "The training was stopped early", goes_on=True)
 def _(room):
     load_or_train(room.settings)
-    file = records.resolve(room.settings.output) / "training.json"
+    file = resolve(room.settings.output) / "training.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "interrupted": True, "steps": 1}))
     room.then()
     load_or_train(room.settings)
@@ -523,7 +525,7 @@ def _(room):
 @mistake("Saved captioners", "The saved captioner is damaged", goes_on=True)
 def _(room):
     load_or_train(room.settings)
-    file = records.resolve(room.settings.output) / "model.safetensors"
+    file = resolve(room.settings.output) / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     room.then()
     load_or_train(room.settings)
@@ -532,7 +534,7 @@ def _(room):
 @mistake("Saved captioners", "What lies beside the captioner is damaged", goes_on=True)
 def _(room):
     load_or_train(room.settings)
-    (records.resolve(room.settings.output) / "training.json").write_text('{"settings": {"epo')
+    (resolve(room.settings.output) / "training.json").write_text('{"settings": {"epo')
     room.then()
     load_or_train(room.settings)
 

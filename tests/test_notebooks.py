@@ -14,9 +14,10 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from helpers.captioner import load_or_train
 from helpers.data import load_captions
-from helpers.settings import ROOT, Settings
-from helpers.training import load_or_train
+from helpers.paths import ROOT
+from helpers.settings import Settings
 from tools import notebooks as tool
 from tools import results
 

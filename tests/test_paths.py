@@ -10,9 +10,9 @@ from datasets import Dataset, DatasetDict, Features, Value
 from datasets import Image as Picture
 from PIL import Image
 
-from helpers import tables
 from helpers.data import data_report, load_captions
 from helpers.errors import DataError
+from helpers.reading import tables
 
 COUNT = 24
 

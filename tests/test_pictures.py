@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 
-from helpers import pictures
 from helpers.errors import ImageError
-from helpers.pictures import check_image, load_image
+from helpers.reading import pictures
+from helpers.reading.pictures import check_image, load_image
 
 RED, BLUE, WHITE = (200, 30, 40), (30, 40, 200), (255, 255, 255)
 FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]

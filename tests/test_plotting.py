@@ -13,10 +13,10 @@ from matplotlib.text import Text
 from PIL import Image
 
 from helpers import plotting
-from helpers.analysis import attribute_confusions
+from helpers.creatures import attribute_confusions
+from helpers.paths import ROOT
 from helpers.plotting import DescribedFigure, fonts, plot_captioned_images, plot_gallery
 from helpers.plotting.figure import BLUE
-from helpers.settings import ROOT
 
 FIGURES = re.compile(r"from helpers\.plotting import ([\w, ]+)")
 EMOJI, HANGUL = "\N{UNICORN FACE}", "한글"

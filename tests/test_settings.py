@@ -3,8 +3,10 @@ from json import dumps
 
 import pytest
 
+from helpers.captioner import saved_settings
 from helpers.errors import SettingsError
-from helpers.settings import ROOT, Settings, artifacts_folder, resolve
+from helpers.paths import ROOT, artifacts_folder, resolve
+from helpers.settings import Settings
 
 RIGHT = Settings.tiny()
 
@@ -114,9 +116,9 @@ def test_names_mean_the_project_from_any_folder(monkeypatch, tmp_path):
 
 
 def test_without_a_captioner_its_settings_are_the_environments(artifacts, monkeypatch):
-    assert Settings.of_captioner() == Settings.tiny()
+    assert saved_settings() == Settings.tiny()
     monkeypatch.setenv("CAPTIONING_PROFILE", "full")
-    assert Settings.of_captioner() == Settings.full()
+    assert saved_settings() == Settings.full()
 
 
 @pytest.mark.parametrize("asked", [None, "tiny"])
@@ -124,13 +126,13 @@ def test_a_saved_captioner_brings_its_settings(artifacts, monkeypatch, asked):
     save_record(artifacts, RIGHT.with_changes(epochs=3), a_value_of_another_version=1)
     if asked:
         monkeypatch.setenv("CAPTIONING_PROFILE", asked)
-    assert Settings.of_captioner() == RIGHT.with_changes(epochs=3)
+    assert saved_settings() == RIGHT.with_changes(epochs=3)
 
 
 def test_another_profile_wins_over_the_saved_captioner(artifacts, monkeypatch):
     save_record(artifacts, RIGHT.with_changes(epochs=3))
     monkeypatch.setenv("CAPTIONING_PROFILE", "full")
-    assert Settings.of_captioner() == Settings.full()
+    assert saved_settings() == Settings.full()
 
 
 @pytest.mark.parametrize("name", ["me/captioner", "captioner", "my-team/cats_1.0", None])

@@ -16,11 +16,12 @@ from nbclient import NotebookClient
 from test_three_families import SAVE, four_lines
 from transformers import set_seed
 
+from helpers.captioner import load_or_train
 from helpers.data import fingerprint, load_captions
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
-from helpers.settings import ROOT, Settings
-from helpers.training import load_or_train
+from helpers.paths import ROOT
+from helpers.settings import Settings
 from tools import notebooks as tool
 
 TOKEN, OTHERS, WRONG = "hf_" + "madeUp" * 5, "hf_" + "another" * 4, "hf_" + "noneOfOurs" * 3

@@ -18,7 +18,7 @@ from PIL import Image
 
 from helpers.data import data_report, load_captions
 from helpers.errors import CaptioningError, DataError
-from helpers.tables import read_tables
+from helpers.reading.tables import read_tables
 
 
 @pytest.fixture(scope="module")

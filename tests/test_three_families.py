@@ -26,22 +26,23 @@ from transformers import (
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from helpers.attention import patch_grid
 from helpers.baselines import nearest_captions
-from helpers.card import model_card
+from helpers.captioner import load_or_train
 from helpers.errors import CaptioningError, CheckpointError, DataError
 from helpers.families import (
     end_token_id,
     load_checkpoint,
     load_processor,
-    patch_grid,
     picture_features,
     picture_tokens,
     vision_encoder_of,
 )
+from helpers.hub.card import model_card
 from helpers.inference import caption_images, word_places
 from helpers.metrics import decode
 from helpers.settings import Settings
-from helpers.training import CaptionTrainer, caption_loss, learn_by_heart, load_or_train
+from helpers.training import CaptionTrainer, caption_loss, overfit_one_batch
 from helpers.transforms import CaptionCollator, CaptionTransform, normalized_pixels, picture_pixels, prepare_pictures
 from tools import notebooks as tool
 from tools.make_base_model import vocabulary
@@ -202,7 +203,7 @@ def test_what_stands_in_the_text_parts_sight(family, captioner, pictures, two):
 
 def test_two_pictures_are_learnt_by_heart_and_said(captioner, two, tmp_path):
     model, processor = captioner
-    losses = learn_by_heart(model, batch_of(two, processor), steps=100, learning_rate=5e-3)
+    losses = overfit_one_batch(model, batch_of(two, processor), steps=100, learning_rate=5e-3)
     assert losses[-1] < 0.05 < losses[0]
     firsts = [captions[0] for captions in two["captions"]]
     said = caption_images(model, processor, two["image"][:])
@@ -228,7 +229,7 @@ def test_another_script_is_learnt_or_refused(family, captioner, two, dataset, se
     captions = [["초록색 동물이 웃고 있다"], ["날개 달린 빨간 동물"]]
     korean = two.remove_columns("captions").add_column("captions", captions)
     if family == "vision-encoder-decoder":
-        learn_by_heart(model, batch_of(korean, processor), steps=100, learning_rate=5e-3)
+        overfit_one_batch(model, batch_of(korean, processor), steps=100, learning_rate=5e-3)
         assert [[caption.text] for caption in caption_images(model, processor, korean["image"][:])] == captions
     else:
         with pytest.raises(DataError, match="cannot write"):

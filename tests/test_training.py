@@ -1,6 +1,7 @@
 import json
 from collections import defaultdict
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,20 +9,14 @@ import torch
 from conftest import small_settings
 from transformers import TrainerCallback
 
-from helpers import records, training
+from helpers import training
+from helpers.captioner import load_or_train, read_record
+from helpers.data import load_captions
+from helpers.device import choose_precision
 from helpers.errors import SettingsError
-from helpers.families import load_checkpoint, picture_tokens
+from helpers.families import load_checkpoint, parameters_by_part, picture_tokens
 from helpers.inference import caption_images
-from helpers.settings import read_record
-from helpers.training import (
-    CaptionTrainer,
-    caption_loss,
-    choose_precision,
-    learn_by_heart,
-    load_or_train,
-    parameters_by_part,
-    training_arguments,
-)
+from helpers.training import CaptionTrainer, caption_loss, overfit_one_batch, training_arguments
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 
 
@@ -104,7 +99,7 @@ def same_weights(one, two):
 
 
 def messages(log):
-    return [record.getMessage() for record in log.records if record.name == "helpers.training"]
+    return [record.getMessage() for record in log.records if record.name.startswith("helpers")]
 
 
 @pytest.mark.parametrize("which", ["model", "talker"])
@@ -372,7 +367,7 @@ def test_the_stop_button_works_while_evaluating_too(settings, artifacts):
                 raise KeyboardInterrupt
 
     model, processor = load_checkpoint(settings.checkpoint)
-    trainer = CaptionTrainer(model, processor, training.load_captions(settings.dataset), settings)
+    trainer = CaptionTrainer(model, processor, load_captions(settings.dataset), settings)
     trainer.add_callback(Stop())
     trainer.train()
     assert trainer.interrupted
@@ -398,7 +393,7 @@ def test_other_errors_are_not_swallowed(settings, monkeypatch):
 def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, monkeypatch):
     old = weights(load_or_train(settings)[0])
 
-    write = records.Path.write_text
+    write = Path.write_text
 
     def no_space(path, *arguments, **options):
         if path.name == "training.json":
@@ -407,7 +402,7 @@ def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, m
 
     longer = settings.with_changes(epochs=2)
     with monkeypatch.context() as patch:
-        patch.setattr(records.Path, "write_text", no_space)
+        patch.setattr(Path, "write_text", no_space)
         with pytest.raises(SettingsError, match=r"(?=.*No space)(?=.*save_captioner)"):
             load_or_train(longer)
     assert read_record(settings.output)["settings"]["epochs"] == 1
@@ -420,7 +415,7 @@ def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, m
 def test_two_pictures_are_learnt_by_heart_and_said(model, dataset, processor):
     two = prepare_pictures(dataset["train"].select([0, 1]), processor)
     batch = CaptionCollator(processor)(list(two.with_transform(CaptionTransform(processor, sample=False))))
-    losses = learn_by_heart(model, batch, steps=150, learning_rate=5e-3)
+    losses = overfit_one_batch(model, batch, steps=150, learning_rate=5e-3)
     assert losses[0] > 5
     assert losses[-1] < 0.02
     said = caption_images(model, processor, dataset["train"][:2]["image"])
@@ -432,7 +427,7 @@ def test_two_pictures_are_learnt_by_heart_and_said(model, dataset, processor):
 
 def test_learning_by_heart_reports_the_loss_before_each_step(model, batch):
     before = loss_of(model, batch)
-    losses = learn_by_heart(model, batch, steps=3, learning_rate=1e-3)
+    losses = overfit_one_batch(model, batch, steps=3, learning_rate=1e-3)
     assert len(losses) == 3
     assert losses[0] == pytest.approx(before, abs=1e-4)
     assert all(b < a for a, b in pairwise(losses))

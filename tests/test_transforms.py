@@ -10,16 +10,16 @@ from datasets import Image as ImageColumn
 from PIL import Image
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from helpers.pictures import load_image
+from helpers.reading.pictures import load_image
 from helpers.transforms import (
     IGNORED,
     CaptionCollator,
     CaptionTransform,
+    denormalize,
     kept_share,
     normalized_pixels,
     picture_pixels,
     prepare_pictures,
-    turned_back,
 )
 
 SIDE = 48
@@ -66,9 +66,9 @@ def test_our_two_steps_equal_the_processors_one(pictures, processor):
     torch.testing.assert_close(normalized_pixels(pixels, processor), expected, atol=1e-5, rtol=0)
 
 
-def test_turned_back_undoes_the_normalisation(pictures, processor):
+def test_denormalize_undoes_the_normalisation(pictures, processor):
     pixels = picture_pixels(pictures[:2], processor)
-    back = turned_back(normalized_pixels(pixels, processor)[1], processor)
+    back = denormalize(normalized_pixels(pixels, processor)[1], processor)
     assert (back.dtype, back.shape) == (np.uint8, (SIDE, SIDE, 3))
     assert np.abs(back.astype(int) - pixels[1].transpose(1, 2, 0)).max() <= 1
 

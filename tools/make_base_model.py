@@ -37,14 +37,13 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.trainer_utils import get_last_checkpoint
 
-from helpers.analysis import ATTRIBUTES
+from helpers.creatures import ATTRIBUTES, draw_creature, random_creature
 from helpers.metrics import caption_metrics, decode
-from helpers.settings import ROOT, artifacts_folder
+from helpers.paths import ROOT, artifacts_folder
 from helpers.training import caption_loss
 from helpers.transforms import CaptionCollator, CaptionTransform, normalized_pixels, picture_pixels
-from tools.creatures import base_captions_of, random_creature
+from tools.base_captions import base_captions_of
 from tools.make_data import creatures, key_of
-from tools.pen import draw_creature
 
 SEED = 41
 FOLDER = ROOT / "models" / "git-tiny"

@@ -15,10 +15,9 @@ from datasets import Dataset, DatasetDict, Features, Image, List, Value
 from PIL import Image as PillowImage
 from tqdm.auto import tqdm
 
-from helpers.analysis import ATTRIBUTES
-from helpers.settings import ROOT
-from tools.creatures import captions_of, random_creature
-from tools.pen import SIZE, draw_creature
+from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, random_creature
+from helpers.creatures.pen import SIZE
+from helpers.paths import ROOT
 
 SEED = 2026
 FOLDER = ROOT / "data" / "pocket-creatures"
@@ -129,8 +128,8 @@ than {nearest} bits of a 256-bit perceptual hash.
 
 ## How it was made
 
-`make data` in the project's folder draws it again: `tools/creatures.py` chooses the attributes and writes the
-captions, `tools/pen.py` draws. Each attribute is chosen with equal chances and independently of the others, except
+`make data` in the project's folder draws it again: `helpers/creatures/` chooses the attributes, writes the
+captions and draws. Each attribute is chosen with equal chances and independently of the others, except
 that the two colours differ. The seed is {seed}.
 
 ## Limits

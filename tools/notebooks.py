@@ -17,7 +17,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
-from helpers.settings import ROOT, artifacts_folder
+from helpers.paths import ROOT, artifacts_folder
 
 FOLDER = ROOT / "notebooks"
 FIRST_CELL = """# On your own machine this cell does nothing. In Colab it fetches the project and what it needs.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.settings import ROOT, artifacts_folder
+from helpers.paths import ROOT, artifacts_folder
 from tools.notebooks import paths, read, write
 
 FILE = ROOT / "docs" / "results.json"

@@ -14,12 +14,7 @@ from helpers.plotting.charts import (
     plot_training_history,
 )
 from helpers.plotting.figure import DescribedFigure
-from helpers.plotting.pictures import (
-    plot_captioned_images,
-    plot_gallery,
-    plot_patches,
-    plot_picture_pairs,
-)
+from helpers.plotting.pictures import plot_captioned_images, plot_gallery, plot_patches, plot_picture_pairs
 from helpers.plotting.results import (
     plot_attribute_accuracy,
     plot_compared,

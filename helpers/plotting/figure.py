@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from helpers.paths import resolve
 from helpers.plotting.fonts import fit_fonts
-from helpers.settings import resolve
 
 # Okabe and Ito's colours (2008), which people with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GRAY = (

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
-from helpers.analysis import Confusion
+from helpers.creatures import Confusion
 from helpers.plotting.figure import (
     BLUE,
     GRAY,
@@ -24,7 +24,7 @@ from helpers.plotting.figure import (
     axes_of,
     new_figure,
     styled,
-)  # fmt: skip
+)
 
 SCALES = {"rouge_l": 1.0, "bleu_4": 1.0, "cider_d": 10.0, "exact_match": 1.0}  # the best value of a metric
 

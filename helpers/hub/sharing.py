@@ -14,14 +14,15 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
-from helpers.card import model_card, validation_scores
+from helpers.captioner import RECORD, fingerprint_of, read_record
 from helpers.data import load_captions
 from helpers.errors import HubError
+from helpers.hub.card import model_card, validation_scores
 from helpers.inference import caption_images
-from helpers.places import reason_of, status_of
+from helpers.paths import artifacts_folder, resolve
 from helpers.plotting import plot_captioned_images
-from helpers.records import fingerprint_of
-from helpers.settings import RECORD, Settings, artifacts_folder, read_record, resolve
+from helpers.reading.locate import reason_of, status_of
+from helpers.settings import Settings
 
 logger = logging.getLogger(__name__)
 

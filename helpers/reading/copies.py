@@ -22,7 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
-from helpers.pictures import load_small
+from helpers.reading.pictures import load_small
 
 NEAR = 8  # bits of 256
 BYTES = 32  # of one hash

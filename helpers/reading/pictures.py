@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers.claims import Claims, Once, check_content, check_picture
 from helpers.errors import ImageError, SettingsError
-from helpers.fetch import fetch, shown
-from helpers.settings import resolve
+from helpers.paths import resolve
+from helpers.reading.addresses import fetch, shown
+from helpers.reading.limits import Claims, Once, check_content, check_picture
 
 logger = logging.getLogger(__name__)
 

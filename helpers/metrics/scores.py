@@ -6,7 +6,6 @@ once, and a score of their sums; the intervals draw pictures anew and score thos
 
 from __future__ import annotations
 
-import random
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,10 @@ from rouge_score import rouge_scorer
 from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics import BLEU
 
-from helpers import cider
 from helpers.errors import CaptioningError
 from helpers.families import tokenizer_of
-from helpers.intervals import bootstrap_interval, value_of
+from helpers.metrics import cider
+from helpers.metrics.intervals import bootstrap_interval, value_of
 
 if TYPE_CHECKING:
     import evaluate
@@ -240,19 +239,3 @@ def _prepared(predictions: Sequence[str], references: Sequence[Sequence[str]]) -
                 raise CaptioningError(f"Picture {i} has the caption {text!r}; give a text.")
         found.append((normalize(said), [normalize(text) for text in group]))
     return found
-
-
-def most_central(groups: Sequence[Sequence[str]], *, most: int = 100, seed: int = 0) -> str:
-    """The caption that comes nearest to all others: a constant answer that a captioner has to beat.
-
-    Args:
-        groups: the captions of each picture.
-        most: how many captions are compared with each other, drawn at random.
-        seed: of the draw.
-
-    Returns:
-        The caption with the fewest word errors against the others.
-    """
-    captions = sorted({caption for group in groups for caption in group})
-    drawn = random.Random(seed).sample(captions, min(most, len(captions)))
-    return min(drawn, key=lambda caption: sum(word_errors([caption] * len(drawn), [[text] for text in drawn])[:, 0]))

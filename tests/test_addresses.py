@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import pytest
 from PIL import Image
 
-from helpers import fetch, pictures
 from helpers.notebook import serve_folder
-from helpers.pictures import load_image
+from helpers.reading import addresses as fetch
+from helpers.reading import pictures
+from helpers.reading.pictures import load_image
 from tests.test_pictures import encoded, refusal
 
 PICTURE = encoded(Image.new("RGB", (12, 8), (200, 30, 40)))

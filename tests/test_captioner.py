@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.captioner import (
+    differences,
+    finish_saving,
+    load_or_train,
+    read_record,
+    save_captioner,
+    saved_settings,
+)
 from helpers.data import load_captions
 from helpers.errors import SettingsError
 from helpers.families import load_checkpoint
-from helpers.records import (
-    begin_checkpoints,
-    check_output,
-    differences,
-    save_captioner,
-    save_evaluation,
-    unfinished,
-    write_whole,
-)
-from helpers.settings import ROOT, Settings, read_record, resolve
-from helpers.training import CaptionTrainer, load_or_train
+from helpers.paths import ROOT, check_output, resolve, write_whole
+from helpers.report import save_evaluation
+from helpers.resuming import begun, checkpoints_folder, unfinished
+from helpers.settings import Settings
+from helpers.training import CaptionTrainer
 
 
 def test_where_no_captioner_is_there_is_no_record(artifacts):
@@ -67,7 +69,7 @@ def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, a
 
 
 def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, dataset):
-    begin_checkpoints(settings, "first")
+    write_whole(checkpoints_folder(settings) / "begun.json", begun(settings, "first"))
     folder = artifacts / ".captioner.checkpoints" / "checkpoint-9"
     shutil.copytree(resolve(settings.checkpoint), folder)
     (folder / "trainer_state.json").write_text("{}")
@@ -101,7 +103,7 @@ def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, datas
 
 SAVE = """
 import os, signal, sys
-from helpers import records
+from helpers import captioner
 from helpers.settings import Settings
 
 wanted, count = int(sys.argv[1]), 0
@@ -134,7 +136,7 @@ class Trainer:
     state, model, processing_class, interrupted, seconds, data = State, Model(), Processor(), False, 1.0, "0"
 
 sys.addaudithook(step)
-records.save_captioner(Trainer)
+captioner.save_captioner(Trainer)
 print("saved")
 """
 
@@ -156,6 +158,7 @@ def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
     found = set()
     for dies_at in range(1, 100):
         ended = saving(tmp_path, dies_at, f"{dies_at}", epochs)
+        finish_saving("artifacts/captioner")
         record = read_record("artifacts/captioner")
         assert record is not None
         assert (tmp_path / "captioner" / "model.safetensors").read_text().startswith("weights of")
@@ -176,7 +179,11 @@ def test_a_save_stopped_between_its_two_renames_is_finished(settings, artifacts)
     whole = read_record(settings.output)
     (artifacts / "captioner").rename(artifacts / ".captioner.new")
     assert read_record(settings.output) == whole
+    assert saved_settings() == settings
+    assert sorted(path.name for path in artifacts.iterdir()) == [".captioner.new"]  # reading never writes
+    load_or_train(settings)
     assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
+    assert read_record(settings.output) == whole
 
 
 @pytest.mark.parametrize(
@@ -187,7 +194,7 @@ def test_a_record_that_cannot_be_read_is_none(artifacts, log, broken):
     (artifacts / "captioner" / "training.json").write_text(broken)
     assert read_record("artifacts/captioner") is None
     assert "training.json" in log.text
-    assert Settings.of_captioner() == Settings.tiny()
+    assert saved_settings() == Settings.tiny()
 
 
 def test_an_unfinished_new_captioner_does_not_become_the_captioner(artifacts):
@@ -224,12 +231,12 @@ def test_a_file_in_the_way_is_said_before_any_training(settings, artifacts, monk
 @pytest.mark.parametrize("output", [".", "models/git-tiny", "models/mine", "notebooks", "data", "/", str(ROOT)])
 def test_what_the_project_ships_is_never_an_output(settings, output):
     with pytest.raises(SettingsError, match="name another"):
-        check_output(settings.with_changes(output=output))
+        check_output(output, settings.checkpoint)
 
 
 def test_a_checkpoint_is_never_trained_over(settings):
     with pytest.raises(SettingsError, match="name another"):
-        check_output(settings.with_changes(output=settings.checkpoint))
+        check_output(settings.checkpoint, settings.checkpoint)
 
 
 def test_checkpoints_beside_a_captioner_are_its_own(settings, tmp_path):
@@ -254,7 +261,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize("output", ["artifacts", "artifacts/..", "x" * 300, "a\0b", "~nobody-at-all/x"])
 def test_what_is_no_place_for_a_captioner_is_said(settings, artifacts, output):
     with pytest.raises(SettingsError) as caught:
-        check_output(settings.with_changes(output=output))
+        check_output(output, settings.checkpoint)
     assert "\n" not in str(caught.value)
 
 

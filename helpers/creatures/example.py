@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from helpers.data import load_captions
-from helpers.settings import Settings, beside, resolve
+from helpers.paths import beside, resolve
+from helpers.settings import Settings
 
 MOODS = {"smile": "cheerful", "frown": "grumpy", "open": "surprised"}
 TURNED = 6  # EXIF: the camera was held upright, and the file holds the picture lying on its side

@@ -10,7 +10,8 @@ from typing import Any
 from datasets import DatasetDict
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from helpers.settings import Settings, resolve
+from helpers.paths import resolve
+from helpers.settings import Settings
 
 # Our names, with the Hub's and a person's.
 METRICS = {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.claims import MAX_JPEG_EXIF
 from helpers.errors import ImageError
-from helpers.pictures import MAX_BYTES, load_image
+from helpers.reading.limits import MAX_JPEG_EXIF
+from helpers.reading.pictures import MAX_BYTES, load_image
 from tests.test_pictures import chunk, encoded, rle_bmp
 
 SECONDS, MEGABYTES = 2, 512
@@ -22,7 +22,7 @@ SIDE = 5990  # squared, little less than MAX_PIXELS
 MEASURE = """
 import resource, sys, time
 import numpy as np
-from helpers.pictures import ImageError, load_image
+from helpers.reading.pictures import ImageError, load_image
 
 def megabytes(line):
     try:

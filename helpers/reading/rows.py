@@ -15,8 +15,8 @@ from datasets import ClassLabel, Dataset, Features, Image, List, Value
 from tqdm.auto import tqdm
 
 from helpers.errors import DataError, ImageError
-from helpers.pictures import check_image
-from helpers.tables import PATHS, Table
+from helpers.reading.pictures import check_image
+from helpers.reading.tables import PATHS, Table
 
 logger = logging.getLogger(__name__)
 

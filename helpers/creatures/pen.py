@@ -269,7 +269,7 @@ def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image
     """Draws one creature.
 
     Args:
-        attributes: a value for each column of `ATTRIBUTES` (see `tools/creatures.py`).
+        attributes: a value for each column of `ATTRIBUTES` (see `helpers/creatures/attributes.py`).
         rng: decides what no caption names: size, place, scene, which side the tail is on, small details.
 
     Returns:

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from helpers import places
 from helpers.data import load_captions
 from helpers.errors import CheckpointError, DataError
 from helpers.families import load_checkpoint
-from helpers.places import locate
-from helpers.settings import ROOT
+from helpers.paths import ROOT
+from helpers.reading import locate as places
+from helpers.reading.locate import locate
 
 
 def refused(name, kind="model"):

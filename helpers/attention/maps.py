@@ -7,20 +7,28 @@ Fergus, 2014). `agreement` says how far the two tell the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from helpers.errors import CaptioningError
-from helpers.families import aligned, aligned_attention, end_token_id, generation_inputs, patch_grid, tokenizer_of
-from helpers.inference import load_image, word_places
-from helpers.metrics import bootstrap_interval
+from helpers.families import (
+    FAMILIES,
+    aligned,
+    end_token_id,
+    family_of,
+    generation_inputs,
+    model_inputs,
+    picture_tokens,
+    tokenizer_of,
+    vision_encoder_of,
+)
+from helpers.inference import word_places
+from helpers.reading.pictures import load_image
 from helpers.transforms import normalized_pixels, picture_pixels
 
 # Nats. Falls in float32 differ from those in float64 by 2e-6 as a rule and by 2e-5 at most (git-tiny, trained), so a
@@ -51,30 +59,6 @@ class WordMaps:
     picture: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Agreement:
-    """How far attention and occlusion agree over a set of pictures.
-
-    Attributes:
-        mean: Spearman correlation, the mean over pictures of the mean over a caption's words, -1 to 1.
-        low: lower end of the mean's 95 % bootstrap interval over pictures.
-        high: its upper end.
-        per_picture: (pictures,); nan where no word of a caption could be compared.
-        other_word: the same mean when each word's attention is compared with the occlusion of the caption's *other*
-            words: what two maps agree on only because the creature stands in one place.
-        words: each word that was compared with its correlation, over all captions.
-        left_out: words that could not be compared, because one of their maps is constant.
-    """
-
-    mean: float
-    low: float
-    high: float
-    per_picture: np.ndarray
-    other_word: float
-    words: tuple[tuple[str, float], ...]
-    left_out: int
-
-
 def word_attention(
     model: PreTrainedModel, processor: Any, image: Any, *, caption: str | None = None, max_new_tokens: int = 48
 ) -> WordMaps:
@@ -101,14 +85,16 @@ def word_attention(
     patch_grid(model)  # raises before anything is generated
     pixels = picture_pixels([load_image(image)], processor)
     if caption is None:
-        [token_ids] = _said(model, processor, pixels, max_new_tokens)
+        [token_ids] = greedy_token_ids(model, processor, pixels, max_new_tokens)
     else:
         token_ids = _token_ids(caption, processor)
-    return _word_maps(model, processor, pixels, token_ids)
+    return maps_of(model, processor, pixels, token_ids)
 
 
 @torch.inference_mode()
-def _said(model: PreTrainedModel, processor: Any, pixels: np.ndarray, max_new_tokens: int) -> list[list[int]]:
+def greedy_token_ids(
+    model: PreTrainedModel, processor: Any, pixels: np.ndarray, max_new_tokens: int
+) -> list[list[int]]:
     """Greedy captions of pictures (pictures, 3, height, width): token ids from the start to the end token."""
     model.eval()
     values = normalized_pixels(pixels, processor).to(model.device)
@@ -143,7 +129,8 @@ def _token_logs(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def _word_maps(model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_ids: Sequence[int]) -> WordMaps:
+def maps_of(model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_ids: Sequence[int]) -> WordMaps:
+    """`word_attention` of a prepared picture (1, 3, height, width) and its caption's tokens."""
     model.eval()
     words = _words(token_ids, processor)
     logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
@@ -191,13 +178,14 @@ def occlusion(
         CaptioningError: `window` is no odd number, or the model is of a family whose words cannot be traced to patches.
     """
     patch_grid(model)
-    _check_window(window)
+    check_window(window)
     pixels = picture_pixels([load_image(image)], processor)
     token_ids = caption.token_ids if isinstance(caption, WordMaps) else _token_ids(caption, processor)
-    return _falls(model, processor, pixels, token_ids, window, batch_size)
+    return falls_of(model, processor, pixels, token_ids, window, batch_size)
 
 
-def _check_window(window: int) -> None:
+def check_window(window: int) -> None:
+    """Raises CaptioningError where a window has no middle patch."""
     if window < 1 or window % 2 == 0:
         raise CaptioningError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
 
@@ -207,7 +195,7 @@ def _token_ids(caption: str, processor: Any) -> list[int]:
 
 
 @torch.inference_mode()
-def _falls(
+def falls_of(
     model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_ids: Sequence[int], window: int, batch_size: int
 ) -> np.ndarray:
     """`occlusion` of a prepared picture (1, 3, height, width)."""
@@ -236,99 +224,47 @@ def _covered(picture: np.ndarray, rows: int, columns: int, window: int) -> np.nd
     return copies
 
 
-def agreement(attention: np.ndarray, occluded: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation between each attention map and each occlusion map (Spearman, 1904).
-
-    Ranks, because attention counts in shares and occlusion in nats: only the order of the patches can be compared.
-
-    Args:
-        attention: (words, rows, columns).
-        occluded: the same shape, as `occlusion` gives it.
-
-    Returns:
-        (words, words), -1 to 1: row for attention, column for occlusion. The diagonal compares each word with itself.
-        nan where a map is constant, up to rounding (ROUNDING for occlusion): it ranks nothing.
+def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
+    """Rows and columns of the patches that the model cuts a picture into.
 
     Raises:
-        CaptioningError: the shapes differ.
+        CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
     """
-    if attention.shape != occluded.shape:
+    if not family_of(model).sees_patches:
+        able = ", ".join(kind for kind, family in FAMILIES.items() if family.sees_patches)
+        kind = model.config.model_type
         raise CaptioningError(
-            f"The maps have the shapes {attention.shape} and {occluded.shape}; give maps of one caption."
+            f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {able}."
         )
-    ranked = []
-    for maps, least in ((attention, 0.0), (occluded, ROUNDING)):
-        flat = maps.reshape(len(maps), np.prod(maps.shape[1:], dtype=int))
-        ranks = rankdata(flat, axis=1) if len(flat) else flat
-        ranks = ranks - ranks.mean(axis=1, keepdims=True)
-        ranks[np.ptp(flat, axis=1) <= least] = np.nan
-        ranked.append(ranks / np.sqrt((ranks**2).sum(axis=1, keepdims=True)))
-    return ranked[0] @ ranked[1].T
+    vision = vision_encoder_of(model).config
+    side = vision.image_size // vision.patch_size
+    return side, side
 
 
-def split_agreement(
-    model: PreTrainedModel,
-    processor: Any,
-    images: Sequence[Any],
-    *,
-    window: int = 1,
-    max_new_tokens: int = 48,
-    batch_size: int = 64,
-) -> Agreement:
-    """How far attention and occlusion agree on the captions that a model generates of many pictures.
+def aligned_attention(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`aligned`, and what each prediction attends to.
 
-    Words with a constant map are left out and counted; a picture of which no word is left has no part in the mean.
-
-    Most patches matter little to most words, and their ranks are partly chance. So judge the number not against 1, but
-    against how far occlusion agrees with itself: `agreement` of its maps with one window and with another.
-
-    Each picture costs as many forward passes as it has patches; with fewer pictures the interval is wider.
+    GIT's decoder attends over one row of positions: a class token, the patches line by line, then the text. The class
+    token is left out, because it stands for no place in the picture.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
-        images: anything that `load_image` takes, each.
-        window: side of the window that covers, in patches.
-        max_new_tokens: the most tokens of a generated caption.
-        batch_size: pictures at a time.
+        model: a captioner.
+        batch: as for `aligned`.
 
     Returns:
-        An Agreement.
+        Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the attention from each prediction to
+        each patch, averaged over layers and heads, (batch, tokens - 1, rows, columns). A prediction's attention adds
+        up to less than 1: the rest falls on the class token and on the text.
 
     Raises:
-        CaptioningError: no word of any picture can be compared, or as for `occlusion`.
+        CaptioningError: as `patch_grid`.
     """
-    _check_window(window)
-    patch_grid(model)
-    said: list[list[int]] = []
-    for start in range(0, len(images), batch_size):
-        pictures = [load_image(image) for image in images[start : start + batch_size]]
-        said += _said(model, processor, picture_pixels(pictures, processor), max_new_tokens)
-    per_picture, others, words, left_out = [], [], [], 0
-    for image, token_ids in zip(tqdm(images, desc="Covering pictures", unit="picture"), said, strict=True):
-        pixels = picture_pixels([load_image(image)], processor)
-        found = _word_maps(model, processor, pixels, token_ids)
-        table = agreement(found.maps, _falls(model, processor, pixels, token_ids, window, batch_size))
-        own = np.diag(table)
-        kept = np.isfinite(own)
-        left_out += int((~kept).sum())
-        words += [(word, float(value)) for word, value in zip(found.words, own, strict=True) if np.isfinite(value)]
-        per_picture.append(float(own[kept].mean()) if kept.any() else np.nan)
-        apart = table[~np.eye(len(table), dtype=bool)]
-        others += [apart[np.isfinite(apart)].mean()] if np.isfinite(apart).any() else []
-    values = np.array(per_picture)
-    compared = values[np.isfinite(values)]
-    if not len(compared):
-        raise CaptioningError(
-            "No word's maps can be compared: every one is constant; give pictures that the model captions."
-        )
-    low, high = bootstrap_interval(compared)
-    return Agreement(
-        mean=float(compared.mean()),
-        low=low,
-        high=high,
-        per_picture=values,
-        other_word=float(np.mean(others)) if others else float("nan"),
-        words=tuple(words),
-        left_out=left_out,
-    )
+    rows, columns = patch_grid(model)
+    inputs = {name: value.to(model.device) for name, value in model_inputs(batch).items()}
+    tokens = batch["input_ids"].shape[1]
+    outputs = model(**inputs, logits_to_keep=tokens, use_cache=False, output_attentions=True)
+    attention = torch.stack(outputs.attentions).mean(dim=(0, 2))  # (batch, picture + tokens, picture + tokens)
+    to_patches = attention[:, -tokens:-1, 1 : picture_tokens(model)].unflatten(-1, (rows, columns))
+    return outputs.logits[:, :-1], batch["labels"][:, 1:].to(model.device), to_patches

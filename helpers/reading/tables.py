@@ -18,11 +18,11 @@ from datasets import Dataset, DatasetDict, config, load_dataset, load_from_disk
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from helpers.coco import picture_folder, rows_of
 from helpers.errors import DataError, first_line
-from helpers.pictures import SUFFIXES
-from helpers.places import locate
-from helpers.settings import resolve
+from helpers.paths import resolve
+from helpers.reading.coco import picture_folder, rows_of
+from helpers.reading.locate import locate
+from helpers.reading.pictures import SUFFIXES
 
 # What people call their splits, and what they are called here.
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")

@@ -17,8 +17,8 @@ from huggingface_hub.errors import (
 )
 
 from helpers.errors import CheckpointError, DataError, first_line
-from helpers.fetch import within
-from helpers.settings import ROOT, artifacts_folder, resolve
+from helpers.paths import ROOT, artifacts_folder, resolve
+from helpers.reading.addresses import within
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,6 @@
+"""Where a captioner looks as it says a word, and a check of whether the word comes from there."""
+
+from helpers.attention.comparison import Agreement, agreement, split_agreement
+from helpers.attention.maps import WordMaps, occlusion, patch_grid, word_attention
+
+__all__ = ["Agreement", "WordMaps", "agreement", "occlusion", "patch_grid", "split_agreement", "word_attention"]

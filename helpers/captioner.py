@@ -1,0 +1,205 @@
+"""A trained captioner on disk: saved whole with its record, loaded, or trained where it is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import reprlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetDict
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, set_seed
+
+from helpers.data import fingerprint, load_captions
+from helpers.errors import CheckpointError, SettingsError
+from helpers.families import load_checkpoint
+from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
+from helpers.resuming import unfinished
+from helpers.settings import Settings, profile_name
+from helpers.training import CaptionTrainer
+
+logger = logging.getLogger(__name__)
+
+
+def read_record(output: str | Path) -> dict | None:
+    """What was written beside the captioner in `output` when it was trained, or None.
+
+    Where saving was stopped before its last step, it is the record of the captioner that `finish_saving` puts there.
+    """
+    folder = captioner_folder(output)
+    place = folder if folder.exists() else beside(folder, "new")
+    record = _record_in(place)
+    if record is None and (place / RECORD).exists():
+        logger.warning("%s cannot be read, so %s is taken for no captioner of ours.", place / RECORD, output)
+    return record
+
+
+def finish_saving(output: str | Path) -> None:
+    """Does the last step of a save that was stopped before it: the new captioner takes its place."""
+    folder = captioner_folder(output)
+    fresh = beside(folder, "new")
+    if not folder.exists() and _record_in(fresh) is not None:
+        fresh.rename(folder)
+
+
+def saved_settings(output: str = "artifacts/captioner") -> Settings:
+    """The settings that the saved captioner was trained with, or `Settings.from_environment()` where there is none.
+
+    Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
+    """
+    record = read_record(output)
+    asked = os.environ.get("CAPTIONING_PROFILE")
+    if record is None or (asked and asked != record["profile"]):
+        return Settings.from_environment()
+    return Settings(**record["settings"])
+
+
+def _record_in(folder: Path) -> dict | None:
+    """The record in a folder, if it is whole and its settings can be used."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        known = {field.name for field in fields(Settings)}
+        record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
+        Settings(**record["settings"])
+        kinds = {"profile": str, "steps": int, "planned_steps": int, "interrupted": bool}
+        return record if all(isinstance(record[name], kind) for name, kind in kinds.items()) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def differences(record: Mapping[str, Any], settings: Settings, data: str | None = None) -> str:
+    """In what a saved captioner's training differs: "" or "other settings (epochs 8 → 3, seed 0 → 1)".
+
+    Args:
+        record: what lies beside the captioner.
+        settings: the values that are wanted.
+        data: the fingerprint of the training split that is wanted; None where it does not matter.
+    """
+    saved, now = record["settings"], settings.training_values()
+    changed = [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]
+    if changed:
+        return f"other settings ({', '.join(changed)})"
+    return "other pictures or captions" if data and record.get("data", data) != data else ""
+
+
+def save_captioner(trainer: Any) -> Path:
+    """Saves the model, its processor, the settings and the history.
+
+    Everything is written beside the old captioner first and then renamed, so what is there is always whole. A
+    captioner that was trained with other values is moved aside, not overwritten.
+
+    Args:
+        trainer: a CaptionTrainer after its training.
+
+    Returns:
+        The captioner's folder.
+
+    Raises:
+        SettingsError: it could not be written; the old captioner is as it was, and the new one still in memory.
+    """
+    settings = trainer.settings
+    check_output(settings.output, settings.checkpoint)
+    finish_saving(settings.output)
+    folder = captioner_folder(settings.output)
+    fresh, old = beside(folder, "new"), beside(folder, "old")
+    record = {
+        "settings": asdict(settings),
+        "profile": profile_name(),
+        "steps": trainer.state.global_step,
+        "planned_steps": trainer.state.max_steps,
+        "data": trainer.data,
+        "interrupted": trainer.interrupted,
+        "seconds": round(trainer.seconds, 1),
+    }
+    before = read_record(settings.output)
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        trainer.model.save_pretrained(fresh)
+        trainer.processing_class.save_pretrained(fresh)
+        (fresh / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+        # The record comes last: a folder that has one is whole.
+        (fresh / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+        strange = folder.is_dir() and {path.name for path in folder.iterdir()} - {path.name for path in fresh.iterdir()}
+        worse = before and trainer.interrupted and not before["interrupted"]
+        if folder.exists() and (before is None or strange or worse or differences(before, settings, trainer.data)):
+            aside = move_aside(folder)
+            logger.warning("The captioner that was in %s was moved to %s.", settings.output, aside.name)
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+        trainer.model.name_or_path = str(folder)  # as if it had been loaded from there
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsError(
+            f"The captioner could not be saved in {settings.output} ({reason}); it is still in memory: mend that, and "
+            "run save_captioner(trainer) again."
+        ) from None
+    return folder
+
+
+def fingerprint_of(settings: Settings) -> str:
+    """16 hexadecimal digits that change with any weight of the saved captioner."""
+    weights = resolve(settings.output) / "model.safetensors"
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+
+
+def load_or_train(
+    settings: Settings, *, dataset: DatasetDict | None = None, resume: bool = False
+) -> tuple[PreTrainedModel, Any]:
+    """The captioner that these settings train: loaded if it is there, trained and saved if it is not.
+
+    Args:
+        settings: what to train. Values that training does not depend on may differ from the saved ones.
+        dataset: what `load_captions(settings.dataset)` gave, where you have it. A saved captioner that learnt from
+            another training split is not used then: its score would mean nothing, because a picture that it learnt
+            from may be a test picture now.
+        resume: continue a training that was interrupted, where its captioner would be used as it is. A training that
+            left no captioner, because its process died, is continued in any case.
+
+    Returns:
+        The model in evaluation mode and its processor.
+
+    Raises:
+        SettingsError: these are no Settings, or what they name cannot be written to.
+    """
+    if not isinstance(settings, Settings):
+        raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
+    finish_saving(settings.output)
+    record = read_record(settings.output)
+    data = fingerprint(dataset["train"]) if record and dataset else None
+    why = differences(record, settings, data) if record else ""
+    if record and not why and not (resume and record["interrupted"]):
+        if record["interrupted"]:
+            steps = (record["steps"], record["planned_steps"])
+            logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
+        try:
+            return load_checkpoint(settings.output)
+        except CheckpointError as error:
+            aside = move_aside(captioner_folder(settings.output))
+            logger.warning("%s It was moved to %s; training another.", error, aside.name)
+            record = None
+    if why:
+        logger.warning("The saved captioner was trained with %s. Training again.", why)
+    elif not record:
+        logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
+    dataset = dataset or load_captions(settings.dataset)
+    set_seed(settings.seed)
+    model, processor = load_checkpoint(settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, dataset, settings)
+    checkpoint = unfinished(settings, trainer.data)
+    if checkpoint:
+        logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
+    elif record and not why:
+        logger.warning("Nothing is left of the training that was stopped; beginning it anew.")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    save_captioner(trainer)
+    return trainer.model, processor

@@ -1,0 +1,28 @@
+"""Pocket Creatures: their attributes, the captions that name them, and the pen that draws them."""
+
+from helpers.creatures.attributes import (
+    ATTRIBUTES,
+    Confusion,
+    attribute_accuracy,
+    attribute_columns,
+    attribute_confusions,
+    attribute_mistakes,
+    attributes_of,
+    attributes_right,
+)
+from helpers.creatures.captions import captions_of, random_creature
+from helpers.creatures.pen import draw_creature
+
+__all__ = [
+    "ATTRIBUTES",
+    "Confusion",
+    "attribute_accuracy",
+    "attribute_columns",
+    "attribute_confusions",
+    "attribute_mistakes",
+    "attributes_of",
+    "attributes_right",
+    "captions_of",
+    "draw_creature",
+    "random_creature",
+]

@@ -1,0 +1,5 @@
+"""Sharing a captioner on the Hub, with a model card."""
+
+from helpers.hub.sharing import share
+
+__all__ = ["share"]

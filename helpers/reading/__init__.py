@@ -1,0 +1,1 @@
+"""Guards for what comes from outside: tables, captions, pictures, addresses and names."""

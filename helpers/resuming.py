@@ -1,0 +1,98 @@
+"""A training that is stopped: its checkpoints on disk, and the one that it continues from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+from safetensors import SafetensorError, safe_open
+
+from helpers.errors import SettingsError
+from helpers.paths import beside, captioner_folder, write_whole
+from helpers.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def checkpoints_folder(settings: Settings) -> Path:
+    """Where the Trainer's checkpoints lie while a captioner is trained: beside the captioner's folder."""
+    return beside(captioner_folder(settings.output), "checkpoints")
+
+
+def begun(settings: Settings, data: str) -> str:
+    """What a training began with, as text: its values, and the fingerprint of its pictures and captions."""
+    return json.dumps({"values": settings.training_values(), "data": data}, indent=2)
+
+
+@contextmanager
+def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
+    """A training inside this block can be stopped and continued.
+
+    An interruption (the stop button) ends the block, and the model keeps what it has learnt. The checkpoints stay
+    after an interruption, or when the process dies; they are removed after a training that came to its end.
+
+    Args:
+        trainer: a CaptionTrainer; its `seconds` and `interrupted` are set here.
+        fresh: begin anew, without the checkpoints of an earlier training.
+
+    Raises:
+        SettingsError: the disk is full or cannot be written to.
+    """
+    folder, began = checkpoints_folder(trainer.settings), time.perf_counter()
+    try:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+            write_whole(folder / "begun.json", begun(trainer.settings, trainer.data))
+        yield
+        shutil.rmtree(folder, ignore_errors=True)
+    except KeyboardInterrupt:
+        trainer.interrupted = True
+        steps = (trainer.state.global_step, trainer.state.max_steps)
+        logger.warning("Stopped at step %d of %d; the model keeps what it has learnt.", *steps)
+    except OSError as error:
+        where = f"Training stopped at step {trainer.state.global_step} of {trainer.state.max_steps}"
+        raise SettingsError(f"{where}: {error.strerror or error}; mend that, and train again.") from None
+    finally:
+        trainer.seconds = time.perf_counter() - began
+        trainer.model.eval()
+
+
+def unfinished(settings: Settings, data: str) -> Path | None:
+    """The newest whole checkpoint of a training that did not come to its end, or None.
+
+    Checkpoints are written in place, so the last one may have been cut off; it is left out then.
+
+    Args:
+        settings: the values that it was begun with.
+        data: the fingerprint of the pictures and captions that it was begun with.
+    """
+    folder = checkpoints_folder(settings)
+    try:
+        if (folder / "begun.json").read_text(encoding="utf-8") != begun(settings, data):
+            return None
+    except (OSError, ValueError):
+        return None
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
+    return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether all files of a Trainer's checkpoint are there and can be read to their ends."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        with safe_open(checkpoint / "model.safetensors", "pt"):
+            pass
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            with ZipFile(checkpoint / name) as file:
+                if file.testzip():
+                    return False
+    except (OSError, ValueError, BadZipFile, SafetensorError):
+        return False
+    return True
