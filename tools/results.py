@@ -6,6 +6,7 @@ It reads what `make run` wrote to artifacts/. Prose is typed by hand; every meas
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import math
 import platform
@@ -58,6 +59,19 @@ def collect(*, download: bool = False) -> dict:
             "download": download_bytes() if download else before.get("bytes", {}).get("download"),
         },
     }
+
+
+def file_map(*folders: str) -> str:
+    """Every module with the first line of its docstring, as a tree."""
+    lines = []
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py"), key=lambda path: (path.parent, path.name)):
+            inside = path.relative_to(ROOT).parts
+            name = f"{inside[-2]}/" if path.stem == "__init__" else path.name
+            depth = len(inside) - 1 - (path.stem == "__init__")
+            says = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+            lines.append(f"{'  ' * depth + name:<20} {says}")
+    return "\n".join(["```text", *lines, "```"])
 
 
 def minutes(seconds: float) -> int:
@@ -123,7 +137,8 @@ def blocks(results: dict) -> dict[str, str]:
         f"- Captions in its own words, held-out drawings: word error rate {base['held_out']['wer']:.4f}, exact match "
         f"{base['held_out']['exact_match']:.3f}",
     ]
-    return {"scores": "\n".join(scores), "speed": speed, "needs": needs, "base": "\n".join(made)}
+    map_ = file_map("helpers", "tools", "benchmarks")
+    return {"scores": "\n".join(scores), "speed": speed, "needs": needs, "base": "\n".join(made), "map": map_}
 
 
 def rendered(text: str, results: dict) -> str:
