@@ -54,6 +54,8 @@ def start(settings: Settings) -> Markdown:
     disable_progress_bar()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # Colab's pyparsing 3.3.2 warns of what its matplotlib 3.10.0 calls, at each import and at each formula in a figure.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(matplotlib|pyparsing)\.")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows = [("Python", platform.python_version()), ("Packages", versions), ("Device", device_name())]
     rows += [(f"`{name}`", f"`{value}`") for name, value in asdict(settings).items()]

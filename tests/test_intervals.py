@@ -1,8 +1,11 @@
+import inspect
+
 import numpy as np
 import pytest
 import sacrebleu
 
 from helpers.metrics import bootstrap_interval, value_of
+from helpers.paths import ROOT
 
 
 def test_interval_is_as_wide_as_theory_says():
@@ -117,3 +120,8 @@ def test_a_difference_needs_the_same_metric_of_the_same_pictures(second):
 def test_values_of_no_metric_raise(values):
     with pytest.raises(ValueError, match="shape"):
         bootstrap_interval(values)
+
+
+def test_the_share_of_resamples_is_the_one_that_the_readme_names():
+    default = inspect.signature(bootstrap_interval).parameters["confidence"].default
+    assert f"{default:.0%}".replace("%", " % interval") in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -83,8 +83,12 @@ DRAWN = {
 }
 
 
+# No warning but those of Colab's pyparsing, which `start` quiets.
+QUIET = pytest.mark.filterwarnings("error", r"ignore::DeprecationWarning:(matplotlib|pyparsing)\.")
+
+
 @pytest.mark.parametrize("name", list(DRAWN))
-@pytest.mark.filterwarnings("error")
+@QUIET
 def test_a_figure_draws_itself_and_says_what_it_shows(name):
     arguments, options, told = DRAWN[name]
     figure = getattr(plotting, name)(*arguments, **options)
@@ -243,7 +247,7 @@ def test_a_word_error_rate_above_one_has_room():
     assert [float(label.get_text()) for label in ax.get_xticklabels()] == list(ax.get_xticks())
 
 
-@pytest.mark.filterwarnings("error")
+@QUIET
 def test_a_perfect_score_stands_on_a_logarithmic_scale():
     figure = plotting.plot_steps({"first": 17.5, "last": 0.0}, name="error rate")
     figure.draw_without_rendering()

@@ -123,7 +123,7 @@ def blocks(results: dict) -> dict[str, str]:
     fetched = f"{sizes['download'] / 1e9:.1f} GB to download, " if sizes["download"] else ""
     needs = (
         f"Python 3.11 or newer, make and git; {fetched}{sizes['installed'] / 1e9:.1f} GB on disk with PyTorch's CPU "
-        f"build; about {minutes(total)} minutes to run everything on two cores."
+        f"build; about {minutes(total)} minutes to run everything on {results['machine'].split(',')[0]}."
     )
     seen = ", ".join(f"{name} {value:.3f}" for name, value in base["see_accuracy"].items())
     stages, hours = base["stages"], (base["see_seconds"] + base["speak_seconds"]) / 3600
@@ -132,7 +132,7 @@ def blocks(results: dict) -> dict[str, str]:
         f"- Drawings: {base['drawings']:,}, of which {base['held_out_drawings']} were held out",
         f"- Stage 1, seeing: {stages['see']['steps']:,} steps of 64 drawings",
         f"- Stage 2, speaking: {stages['speak']['steps']:,} steps of 64 drawings",
-        f"- Training time: {hours:.1f} hours on two CPU cores that other work shared, the drawing not counted",
+        f"- Training time: {hours:.1f} hours on a CPU that other work shared, the drawing not counted",
         f"- Attributes told rightly after stage 1, held-out drawings: {seen}",
         f"- Captions in its own words, held-out drawings: word error rate {base['held_out']['wer']:.4f}, exact match "
         f"{base['held_out']['exact_match']:.3f}",
