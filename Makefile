@@ -26,7 +26,7 @@ lab: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(subst @,$(BIN),$(TESTS)) -m "not slow"
+	$(subst @,$(BIN),$(TESTS)) -m "not slow and not executed"
 
 # The notebooks share one temporary artifacts folder, in order, so a learner's own is never touched.
 test: check
@@ -50,7 +50,7 @@ $(COLAB_READY): tests/colab.txt requirements-colab.txt requirements-dev.txt pypr
 
 # Tests, first cell and notebooks with Colab's versions; PYTHONPATH does what the first cell does there.
 test-colab: $(COLAB_READY)
-	$(subst @,$(COLAB),$(TESTS)) -m "not slow"
+	$(subst @,$(COLAB),$(TESTS)) -m "not slow and not executed"
 	$(COLAB)/pytest -m slow tests/test_colab.py
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder $(COLAB)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)

@@ -140,9 +140,14 @@ def execute(path: Path, out: Path) -> float:
         bar.update(bar.total - bar.n)
         bar.close()
         nbformat.write(notebook, out / path.name)
-        exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(ROOT / "tools")])
-        (out / f"{path.stem}.html").write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
+        write_page(notebook, out / f"{path.stem}.html")
     return time.perf_counter() - began
+
+
+def write_page(notebook: NotebookNode, file: Path) -> None:
+    """Writes a notebook with its outputs as a page."""
+    exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(ROOT / "tools")])
+    file.write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
 
 
 def run() -> None:
