@@ -33,7 +33,7 @@ lab: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(subst @,$(BIN),$(TESTS)) -m "not slow"
+	$(subst @,$(BIN),$(TESTS)) -m "not slow and not executed"
 
 test: check
 	@$(subst @,$(BIN),$(EXECUTE)) && $(BIN)/python -m tools.notebooks pages && \
@@ -56,7 +56,7 @@ $(COLAB_READY): tests/colab.txt requirements-colab.txt requirements-dev.txt pypr
 
 # Tests, first cell and notebooks with Colab's versions; PYTHONPATH does what the first cell does there.
 test-colab: $(COLAB_READY)
-	$(subst @,$(COLAB),$(TESTS)) -m "not slow"
+	$(subst @,$(COLAB),$(TESTS)) -m "not slow and not executed"
 	$(COLAB)/pytest -m slow tests/test_colab.py
 	@$(subst @,$(COLAB),$(EXECUTE))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,8 +14,9 @@ from datasets import Dataset
 
 from helpers.captioner import fingerprint_of, read_record
 from helpers.data import fingerprint
+from helpers.notebook import cell_text
 from helpers.paths import resolve, write_whole
-from helpers.plotting import DescribedFigure
+from helpers.plotting.figure import DescribedFigure, html_table
 from helpers.settings import Settings
 
 HOW_TO_READ = (
@@ -47,7 +47,7 @@ def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]
         file: where to, as `resolve` takes it.
         title: of the page.
         parts: heading → what stands under it, in order: a text is a paragraph, a list of rows with the same keys a
-            table ("None." where there are no rows), and a figure a picture with its alt text.
+            table ("None." where there are no rows), and a figure what its `html` gives.
 
     Returns:
         The file.
@@ -74,13 +74,10 @@ def _html(thing: str | DescribedFigure | Sequence[Mapping[str, Any]]) -> str:
     if isinstance(thing, str):
         return f"<p>{escape(thing)}</p>"
     if isinstance(thing, DescribedFigure):
-        content = base64.b64encode(thing.png()).decode()
-        return f'<img src="data:image/png;base64,{content}" alt="{escape(thing.alt)}">'
+        return thing.html()
     if not thing:
         return "<p>None.</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in thing[0])
-    rows = ("".join(f"<td>{escape(cell_text(row[name]))}</td>" for name in thing[0]) for row in thing)
-    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>"
+    return html_table([{name: cell_text(value) for name, value in row.items()} for row in thing])
 
 
 def save_evaluation(
@@ -134,8 +131,3 @@ def save_numbers(settings: Settings, numbers: Mapping[str, Any]) -> Path:
     path = resolve("artifacts/behind_the_numbers.json")
     write_whole(path, json.dumps({"captioner": fingerprint_of(settings), **numbers}, indent=2) + "\n")
     return path
-
-
-def cell_text(value: Any) -> str:
-    """A value as it stands in a table: floats with three digits."""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
