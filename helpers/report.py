@@ -30,7 +30,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }}
-table {{ border-collapse: collapse; }}
+table {{ border-collapse: collapse; margin: 0.5em 0; }}
 th, td {{ padding: 0.2em 0.8em; text-align: left; border-bottom: 1px solid #ddd; }}
 img {{ max-width: 100%; }}
 </style>
