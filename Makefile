@@ -37,7 +37,7 @@ check: $(READY)
 
 test: check
 	@$(subst @,$(BIN),$(EXECUTE)) && $(BIN)/python -m tools.notebooks pages && \
-	EXECUTED_NOTEBOOKS=$$folder/notebooks $(BIN)/pytest -m executed tests
+	EXECUTED_NOTEBOOKS=$$folder/notebooks OMP_NUM_THREADS=1 $(BIN)/pytest -m executed tests
 
 test-full: $(READY)
 	$(subst @,$(BIN),$(TESTS)) -m slow
