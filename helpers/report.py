@@ -14,14 +14,14 @@ from datasets import Dataset
 
 from helpers.captioner import fingerprint_of, read_record
 from helpers.data import fingerprint
+from helpers.metrics import METRICS
 from helpers.notebook import cell_text
 from helpers.paths import resolve, write_whole
 from helpers.plotting.figure import DescribedFigure, html_table
 from helpers.settings import Settings
 
-HOW_TO_READ = (
-    "With 95 % intervals. wer counts wrong words for each word of the reference: 0 is perfect. Of the others more is "
-    "better: cider_d goes to 10, the rest to 1."
+HOW_TO_READ = "With 95 % intervals. " + " ".join(
+    f"{name} ({row.label}): {row.better} is better, {row.best:g} is perfect." for name, row in METRICS.items()
 )
 PAGE = """<!doctype html>
 <html lang="en">

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from helpers.metrics import METRICS
 from helpers.paths import ROOT, artifacts_folder
 from tools.machine import measured, processor_name
 from tools.notebooks import paths, read, write
@@ -91,8 +92,7 @@ def blocks(results: dict) -> dict[str, str]:
         "base": "before fine-tuning",
         "trained": "after",
     }
-    metrics = {"wer": "word error rate", "rouge_l": "ROUGE-L", "bleu_4": "BLEU-4", "cider_d": "CIDEr-D"}
-    metrics["exact_match"] = "exact match"
+    metrics = {metric: METRICS[metric].label for metric in systems["trained"]}
     scores = [f"| captions | {' | '.join(metrics.values())} |", "| --- " * (len(metrics) + 1) + "|"]
     for system, name in names.items():
         scores.append(f"| {name} | " + " | ".join(f"{systems[system][m]['value']:.3f}" for m in metrics) + " |")

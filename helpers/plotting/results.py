@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
 from helpers.creatures import Confusion
+from helpers.metrics import METRICS
 from helpers.plotting.figure import (
     BLUE,
     GRAY,
@@ -26,8 +27,6 @@ from helpers.plotting.figure import (
     new_figure,
     styled,
 )
-
-SCALES = {"rouge_l": 1.0, "bleu_4": 1.0, "cider_d": 10.0, "exact_match": 1.0}  # the best value of a metric
 
 
 @styled
@@ -48,11 +47,13 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
         spans = [[s["value"] - s["low"] for s in scores], [s["high"] - s["value"] for s in scores]]
         ax.barh(names, values, color=[BLUE if name == "trained" else SKY for name in names], xerr=spans,
                 error_kw={"ecolor": "#444444", "capsize": 3})  # fmt: skip
+        known = METRICS.get(metric)
+        ends = (known.best, known.worst) if known else (None,)
         # A word error rate has no end; a whole number has a half that can be read on the axis.
-        end = SCALES.get(metric) or np.ceil(max(1.0, *(score["high"] for score in scores)))
+        end = np.ceil(max(1.0, *(score["high"] for score in scores))) if None in ends else max(ends)
         for row, score in enumerate(scores):
             ax.text(score["high"] + end * 0.05, row, f"{score['value']:.3f}", va="center", fontsize=9)
-        ax.set(title=f"{metric}\n{'lower' if metric == 'wer' else 'higher'} is better", xlim=(0, end * 1.45))
+        ax.set(title=f"{metric}\n{f'{known.better} is better' if known else ''}", xlim=(0, end * 1.45))
         ax.title.set_size(10)
         ax.set_xticks([0, end / 2, end], [f"{tick:.2g}" for tick in (0, end / 2, end)])
         parts.append(f"{metric}: " + ", ".join(f"{n} {s['value']:.3f}" for n, s in zip(names, scores, strict=True)))
