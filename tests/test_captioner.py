@@ -86,16 +86,14 @@ def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, data
 def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, dataset):
     load_or_train(settings)
     systems = {"trained": {"wer": {"value": 0.5, "low": 0.4, "high": 0.6}}}
-    first = json.loads(save_evaluation(settings, dataset["test"], systems).read_text(encoding="utf-8"))
+    first = save_evaluation(settings, dataset["test"], systems)
     assert first["systems"] == systems
     assert (first["dataset"]["name"], first["dataset"]["pictures"]) == (settings.dataset, 4)
     assert first["captioner"]["settings"]["epochs"] == 1
     assert first["captioner"]["steps"] == 2
-    assert (artifacts / "evaluation.json").is_file()
     load_or_train(settings.with_changes(seed=1))
-    other = json.loads(
-        save_evaluation(settings, dataset["validation"], systems, attributes={"color": 0.5}).read_text(encoding="utf-8")
-    )
+    other = save_evaluation(settings, dataset["validation"], systems, attributes={"color": 0.5})
+    assert json.loads((artifacts / "evaluation.json").read_text(encoding="utf-8")) == other
     assert other["attributes"] == {"color": 0.5}
     assert other["dataset"]["fingerprint"] != first["dataset"]["fingerprint"]
     assert other["captioner"]["fingerprint"] != first["captioner"]["fingerprint"]
