@@ -1,4 +1,4 @@
-"""A trained captioner on disk: saved whole with its record, loaded, or trained where it is not there."""
+"""Saving and loading a trained captioner: whole, with its record, and trained where it is not there."""
 
 from __future__ import annotations
 
@@ -63,9 +63,8 @@ def saved_settings(output: str = "artifacts/captioner") -> Settings:
 
     Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
     """
-    record = read_record(output)
-    asked = os.environ.get("CAPTIONING_PROFILE")
-    if record is None or (asked and asked != record["profile"]):
+    record, profile = read_record(output), os.environ.get("CAPTIONING_PROFILE")
+    if record is None or (profile and profile != record["profile"]):
         return Settings.from_environment()
     return Settings(**record["settings"])
 
@@ -170,8 +169,8 @@ def load_or_train(
     why = differences(record, settings, data) if record else ""
     if record and not why and not (resume and record["interrupted"]):
         if record["interrupted"]:
-            steps = (record["steps"], record["planned_steps"])
-            logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
+            message = "This captioner was stopped at step %d of %d; it is used as it is."
+            logger.warning(message, record["steps"], record["planned_steps"])
         try:
             return load_checkpoint(settings.output)
         except CheckpointError as error:
@@ -185,7 +184,7 @@ def load_or_train(
     dataset = dataset or load_captions(settings.dataset)
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
-    trainer = CaptionTrainer(model, processor, dataset, settings)
+    trainer = CaptionTrainer(model, processor, dataset, settings, data)
     checkpoint = unfinished(settings, trainer.data)
     if checkpoint:
         logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])

@@ -102,19 +102,10 @@ def save_evaluation(
         What was written, as `share` takes it.
     """
     record = read_record(settings.output) or {"steps": 0}
+    captioner = {"checkpoint": settings.checkpoint, "fingerprint": fingerprint_of(settings.output)}
     evaluation = {
-        "dataset": {
-            "name": settings.dataset,
-            "fingerprint": fingerprint(test),
-            "split": "test",
-            "pictures": len(test),
-        },
-        "captioner": {
-            "checkpoint": settings.checkpoint,
-            "fingerprint": fingerprint_of(settings.output),
-            "settings": asdict(settings),
-            "steps": record["steps"],
-        },
+        "dataset": {"name": settings.dataset, "fingerprint": fingerprint(test), "split": "test", "pictures": len(test)},
+        "captioner": captioner | {"settings": asdict(settings), "steps": record["steps"]},
         "systems": systems,
         "attributes": attributes or {},
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},

@@ -86,16 +86,19 @@ class CaptionTrainer(Trainer):
         processor: its processor.
         dataset: the splits train and validation, as `load_captions` gives them.
         settings: what is trained, and for how long.
+        data: the fingerprint of the split train, where it is known.
     """
 
     loss_is_scaled_for_ga = False  # caption_loss is a mean over its own batch
 
-    def __init__(self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings):
+    def __init__(
+        self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
+    ):
         check_output(settings.output, settings.checkpoint)
         lacking = [split for split in ("train", "validation") if not len(dataset.get(split, ()))]
         if lacking:
             raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
-        self.settings, self.data = settings, fingerprint(dataset["train"])
+        self.settings, self.data = settings, data or fingerprint(dataset["train"])
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)

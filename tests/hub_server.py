@@ -275,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _info(self, kind: str, repo_id: str, revision: str) -> tuple[int, dict[str, str], bytes]:
         repository = self._at(kind, repo_id, revision)
-        card = RepoCard(repository.files.get("README.md", b"---\n---\n").decode())
+        card = RepoCard(repository.files.get("README.md", b"---\nlicense:\n---\n").decode())
         return self._json(
             {
                 "cardData": card.data.to_dict(),

@@ -24,6 +24,7 @@ from helpers.settings import Settings
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 8  # pictures on the card
+OTHER_WEIGHTS = "The evaluation is of another captioner, so the card leaves it out; notebook 4 measures this one."
 
 
 def share(
@@ -72,8 +73,8 @@ def share(
                 now = "public" if private else "private"
                 logger.warning("%s is there already and stays %s; its settings page changes that.", repo, now)
             if evaluation and evaluation.get("captioner", {}).get("fingerprint", weights) != weights:
-                evaluation, message = None, "The evaluation is of another captioner, so the card leaves it out; %s."
-                logger.warning(message, "notebook 4 measures this one")
+                logger.warning(OTHER_WEIGHTS)
+                evaluation = None
             test = dataset.get("test") if dataset else None
             examples = _draw_examples(model, processor, settings, test, folder / "examples.png") if test else ""
             given = {"dataset": dataset, "history": history, "evaluation": evaluation, "license": license}
