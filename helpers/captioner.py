@@ -1,4 +1,4 @@
-"""A trained captioner on disk: saved whole with its record, loaded, or trained where it is not there."""
+"""Saving and loading a trained captioner: whole, with its record, and trained where it is not there."""
 
 from __future__ import annotations
 
@@ -34,19 +34,28 @@ def read_record(output: str | Path) -> dict | None:
     Where saving was stopped before its last step, it is the record of the captioner that `finish_saving` puts there.
     """
     folder = captioner_folder(output)
-    place = folder if folder.exists() else beside(folder, "new")
-    record = _record_in(place)
-    if record is None and (place / RECORD).exists():
-        logger.warning("%s cannot be read, so %s is taken for no captioner of ours.", place / RECORD, output)
+    place = (folder if folder.exists() else beside(folder, "new")) / RECORD
+    try:
+        record = json.loads(place.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(Settings)}
+        record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
+        Settings(**record["settings"])
+        kinds = {"profile": str, "steps": int, "planned_steps": int, "interrupted": bool}
+        if all(isinstance(record[name], kind) for name, kind in kinds.items()):
+            return record
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    if place.exists():
+        logger.warning("%s cannot be read, so %s is taken for no captioner of ours.", place, output)
+    return None
+
+
+def finish_saving(output: str | Path) -> dict | None:
+    """Does the last step of a save that was stopped before it, and returns the record of what is saved there."""
+    folder, record = captioner_folder(output), read_record(output)
+    if record is not None and not folder.exists():
+        beside(folder, "new").rename(folder)
     return record
-
-
-def finish_saving(output: str | Path) -> None:
-    """Does the last step of a save that was stopped before it: the new captioner takes its place."""
-    folder = captioner_folder(output)
-    fresh = beside(folder, "new")
-    if not folder.exists() and _record_in(fresh) is not None:
-        fresh.rename(folder)
 
 
 def saved_settings(output: str = "artifacts/captioner") -> Settings:
@@ -54,24 +63,10 @@ def saved_settings(output: str = "artifacts/captioner") -> Settings:
 
     Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
     """
-    record = read_record(output)
-    asked = os.environ.get("CAPTIONING_PROFILE")
-    if record is None or (asked and asked != record["profile"]):
+    record, profile = read_record(output), os.environ.get("CAPTIONING_PROFILE")
+    if record is None or (profile and profile != record["profile"]):
         return Settings.from_environment()
     return Settings(**record["settings"])
-
-
-def _record_in(folder: Path) -> dict | None:
-    """The record in a folder, if it is whole and its settings can be used."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        known = {field.name for field in fields(Settings)}
-        record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
-        Settings(**record["settings"])
-        kinds = {"profile": str, "steps": int, "planned_steps": int, "interrupted": bool}
-        return record if all(isinstance(record[name], kind) for name, kind in kinds.items()) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
 
 
 def differences(record: Mapping[str, Any], settings: Settings, data: str | None = None) -> str:
@@ -106,8 +101,7 @@ def save_captioner(trainer: Any) -> Path:
     """
     settings = trainer.settings
     check_output(settings.output, settings.checkpoint)
-    finish_saving(settings.output)
-    folder = captioner_folder(settings.output)
+    before, folder = finish_saving(settings.output), captioner_folder(settings.output)
     fresh, old = beside(folder, "new"), beside(folder, "old")
     record = {
         "settings": asdict(settings),
@@ -118,7 +112,6 @@ def save_captioner(trainer: Any) -> Path:
         "interrupted": trainer.interrupted,
         "seconds": round(trainer.seconds, 1),
     }
-    before = read_record(settings.output)
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         trainer.model.save_pretrained(fresh)
@@ -136,7 +129,6 @@ def save_captioner(trainer: Any) -> Path:
             folder.rename(old)
         fresh.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
-        trainer.model.name_or_path = str(folder)  # as if it had been loaded from there
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(
@@ -146,10 +138,9 @@ def save_captioner(trainer: Any) -> Path:
     return folder
 
 
-def fingerprint_of(settings: Settings) -> str:
-    """16 hexadecimal digits that change with any weight of the saved captioner."""
-    weights = resolve(settings.output) / "model.safetensors"
-    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+def fingerprint_of(folder: str | Path) -> str:
+    """16 hexadecimal digits that change with any weight of the captioner in a folder."""
+    return hashlib.sha256((resolve(folder) / "model.safetensors").read_bytes()).hexdigest()[:16]
 
 
 def load_or_train(
@@ -173,14 +164,13 @@ def load_or_train(
     """
     if not isinstance(settings, Settings):
         raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
-    finish_saving(settings.output)
-    record = read_record(settings.output)
+    record = finish_saving(settings.output)
     data = fingerprint(dataset["train"]) if record and dataset else None
     why = differences(record, settings, data) if record else ""
     if record and not why and not (resume and record["interrupted"]):
         if record["interrupted"]:
-            steps = (record["steps"], record["planned_steps"])
-            logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
+            message = "This captioner was stopped at step %d of %d; it is used as it is."
+            logger.warning(message, record["steps"], record["planned_steps"])
         try:
             return load_checkpoint(settings.output)
         except CheckpointError as error:
@@ -194,7 +184,7 @@ def load_or_train(
     dataset = dataset or load_captions(settings.dataset)
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
-    trainer = CaptionTrainer(model, processor, dataset, settings)
+    trainer = CaptionTrainer(model, processor, dataset, settings, data)
     checkpoint = unfinished(settings, trainer.data)
     if checkpoint:
         logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])

@@ -1,4 +1,4 @@
-"""Where files lie: the project's root, the artifacts folder, relative names; files written whole or not at all."""
+"""Paths: the project's root, the artifacts folder, relative names, output folders; files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,13 +21,10 @@ def artifacts_folder() -> Path:
         SettingsError: a file stands in its place.
     """
     folder = Path(os.environ.get("CAPTIONING_ARTIFACTS") or ROOT / "artifacts").expanduser().resolve()
-    for place in (folder, *folder.parents):
-        if place.is_dir():
-            break
-        if place.exists():
-            raise SettingsError(
-                f"{place} is a file where a folder is needed; move it away, or name another with CAPTIONING_ARTIFACTS."
-            )
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    if not place.is_dir():
+        instead = "move it away, or name another with CAPTIONING_ARTIFACTS"
+        raise SettingsError(f"{place} is a file where a folder is needed; {instead}.")
     return folder
 
 
@@ -98,7 +95,6 @@ def check_output(output: str, checkpoint: str) -> None:
         raise SettingsError(f"Settings.output is {output}, a folder of other things; name a new folder.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder.parent):
-            pass
+        tempfile.TemporaryFile(dir=folder.parent).close()
     except OSError as error:
         raise SettingsError(f"{folder.parent} cannot be written to ({error.strerror}); name another output.") from None

@@ -1,4 +1,4 @@
-"""A page about a captioner: one HTML file that holds its figures, to keep or to send."""
+"""The report and the evaluation on disk: an HTML page that holds its figures, and JSON files of what was measured."""
 
 from __future__ import annotations
 
@@ -52,18 +52,14 @@ def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]
     Returns:
         The file.
     """
-    made = [f"<h2>{escape(heading)}</h2>\n" + "\n".join(map(_html, things)) for heading, things in parts.items()]
+    sections = [f"<h2>{escape(heading)}</h2>\n" + "\n".join(map(_html, things)) for heading, things in parts.items()]
     path = resolve(file)
-    write_whole(path, PAGE.format(title=escape(title), parts="\n".join(made)))
+    write_whole(path, PAGE.format(title=escape(title), parts="\n".join(sections)))
     return path
 
 
 def score_rows(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, str]]:
-    """A row for each system, with its scores and their intervals.
-
-    Args:
-        systems: name → metric → {"value", "low", "high"}, as `score` gives them.
-    """
+    """A row for each system with its scores and intervals, from name → metric → {"value", "low", "high"}."""
     return [
         {"system": name} | {m: f"{s['value']:.3f} ({s['low']:.3f} to {s['high']:.3f})" for m, s in scores.items()}
         for name, scores in systems.items()
@@ -88,8 +84,8 @@ def save_evaluation(
     attributes: Mapping[str, float] | None = None,
     seconds: Mapping[str, float] | None = None,
     file: str = "artifacts/evaluation.json",
-) -> Path:
-    """Writes what was measured.
+) -> dict[str, Any]:
+    """Writes what was measured, and on what, to a JSON file.
 
     Args:
         settings: of the captioner that was measured.
@@ -100,34 +96,24 @@ def save_evaluation(
         file: where to; the default is the evaluation of the course's captioner.
 
     Returns:
-        The file.
+        What was written, as `share` takes it.
     """
     record = read_record(settings.output) or {"steps": 0}
-    result = {
-        "dataset": {
-            "name": settings.dataset,
-            "fingerprint": fingerprint(test),
-            "split": "test",
-            "pictures": len(test),
-        },
-        "captioner": {
-            "checkpoint": settings.checkpoint,
-            "fingerprint": fingerprint_of(settings),
-            "settings": asdict(settings),
-            "steps": record["steps"],
-        },
+    captioner = {"checkpoint": settings.checkpoint, "fingerprint": fingerprint_of(settings.output)}
+    evaluation = {
+        "dataset": {"name": settings.dataset, "fingerprint": fingerprint(test), "split": "test", "pictures": len(test)},
+        "captioner": captioner | {"settings": asdict(settings), "steps": record["steps"]},
         "systems": systems,
         "attributes": attributes or {},
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
         "seconds": {"training": record.get("seconds"), **(seconds or {})},
     }
-    path = resolve(file)
-    write_whole(path, json.dumps(result, indent=2) + "\n")
-    return path
+    write_whole(resolve(file), json.dumps(evaluation, indent=2) + "\n")
+    return evaluation
 
 
 def save_numbers(settings: Settings, numbers: Mapping[str, Any]) -> Path:
     """Writes what notebook 7 measured, and of which captioner, to artifacts/behind_the_numbers.json."""
     path = resolve("artifacts/behind_the_numbers.json")
-    write_whole(path, json.dumps({"captioner": fingerprint_of(settings), **numbers}, indent=2) + "\n")
+    write_whole(path, json.dumps({"captioner": fingerprint_of(settings.output), **numbers}, indent=2) + "\n")
     return path

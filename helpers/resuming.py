@@ -1,4 +1,4 @@
-"""A training that is stopped: its checkpoints on disk, and the one that it continues from."""
+"""Stopping and resuming a training: its checkpoints on disk, and what its history says of the weights that it kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         trainer.interrupted = True
         steps = (trainer.state.global_step, trainer.state.max_steps)
+        trainer.state.log_history.append({"interrupted": True, "step": steps[0]})
         logger.warning("Stopped at step %d of %d; the model keeps what it has learnt.", *steps)
     except OSError as error:
         where = f"Training stopped at step {trainer.state.global_step} of {trainer.state.max_steps}"
@@ -79,8 +80,8 @@ def unfinished(settings: Settings, data: str) -> Path | None:
             return None
     except (OSError, ValueError):
         return None
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
-    return next((path for path in found if _is_whole(path)), None)
+    newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
+    return next(filter(_is_whole, newest_first), None)
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -96,3 +97,30 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError, BadZipFile, SafetensorError):
         return False
     return True
+
+
+def kept_row(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The row that was measured on the validation split with the weights that a training kept, or None.
+
+    A training that came to its end keeps those of the step after the first with the fewest word errors, a stopped one
+    those of its last step.
+
+    Args:
+        history: the Trainer's log_history.
+    """
+    measured = {row["step"]: row for row in history if "eval_wer" in row and row["step"] > 0}
+    stopped = [row["step"] for row in history if "interrupted" in row]
+    if stopped:
+        return measured.get(stopped[-1])
+    ended = any("train_runtime" in row for row in history)
+    return min(measured.values(), key=lambda row: row["eval_wer"], default=None) if ended else None
+
+
+def improved(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the weights that a training kept make fewer word errors than the model before it.
+
+    The Trainer does not count the test before the first step: it keeps the best of the later ones in any case.
+    """
+    before = next((row for row in history if "eval_wer" in row and row["step"] == 0), None)
+    kept = kept_row(history)
+    return not before or not kept or kept["eval_wer"] < before["eval_wer"]

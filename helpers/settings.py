@@ -1,8 +1,7 @@
-"""What is trained on what, and for how long: one frozen dataclass, two presets."""
+"""The settings (hyperparameters) of a run: one frozen dataclass, two presets, and which values are allowed."""
 
 from __future__ import annotations
 
-import logging
 import os
 import reprlib
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,16 +11,18 @@ from huggingface_hub.utils import validate_repo_id
 
 from helpers.errors import SettingsError
 
-logger = logging.getLogger(__name__)
-
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-# These change what is said or shared, not what is trained.
+# A change of these trains nothing anew. One of them has a part in training: max_new_tokens also cuts the captions by
+# which the step to keep is chosen.
 NOT_TRAINING = ("max_new_tokens", "num_beams", "output", "push_to")
+WHOLE = ("batch_size", "max_new_tokens", "num_beams", "seed")
+RANGES = {"epochs": (0, 1000), "batch_size": (1, 4096), "learning_rate": (0, 1), "warmup": (0, 1)}
+RANGES |= {"weight_decay": (0, 1), "max_new_tokens": (1, 512), "num_beams": (1, 64), "seed": (0, 2**32 - 1)}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every value of a run. Change one with `dataclasses.replace(settings, epochs=3)`.
+    """Every value of a run. Change one with `settings.with_changes(epochs=3)`.
 
     Attributes:
         dataset: a folder, a file or a Hub id, as `load_captions` takes it.
@@ -56,25 +57,13 @@ class Settings:
     push_to: str | None = None
 
     def __post_init__(self) -> None:
-        ranges = {
-            "epochs": (0, 1000),
-            "batch_size": (1, 4096),
-            "learning_rate": (0, 1),
-            "warmup": (0, 1),
-            "weight_decay": (0, 1),
-            "max_new_tokens": (1, 512),
-            "num_beams": (1, 64),
-            "seed": (0, 2**32 - 1),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            whole = name in ("batch_size", "max_new_tokens", "num_beams", "seed")
-            above = name in ("epochs", "learning_rate")
-            reach = f"above {low} up to {high}" if above else f"from {low} to {high}"
-            wanted = f"give {'a whole number' if whole else 'a number'} {reach}"
+        for name, (low, high) in RANGES.items():
+            value, whole, above = getattr(self, name), name in WHOLE, name in ("epochs", "learning_rate")
             number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
             if not number or not low <= value <= high or (above and value == low):
-                raise SettingsError(f"Settings.{name} is {reprlib.repr(value)}; {wanted}.")
+                wanted = f"{'a whole number' if whole else 'a number'} {'above' if above else 'from'} {low}"
+                wanted += f" {'up to' if above else 'to'} {high}"
+                raise SettingsError(f"Settings.{name} is {reprlib.repr(value)}; give {wanted}.")
         for name in ("dataset", "checkpoint", "output", "push_to"):
             value = getattr(self, name)
             if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):
@@ -111,9 +100,8 @@ class Settings:
     @classmethod
     def from_environment(cls) -> Settings:
         """The preset that CAPTIONING_PROFILE names: "tiny" (the default) or "full"."""
-        profile = profile_name()
         presets = {"tiny": cls.tiny, "full": cls.full}
-        if profile not in presets:
+        if (profile := profile_name()) not in presets:
             raise SettingsError(f"CAPTIONING_PROFILE is {profile!r}; set it to one of {', '.join(presets)}.")
         return presets[profile]()
 
@@ -123,10 +111,9 @@ class Settings:
 
     def with_changes(self, **changes: object) -> Settings:
         """The same settings with some values changed."""
-        unknown = sorted(set(changes) - {field.name for field in fields(self)})
-        if unknown:
-            names = ", ".join(field.name for field in fields(self))
-            raise SettingsError(f"Settings has no value named {unknown[0]!r}; the names are {names}.")
+        names = [field.name for field in fields(self)]
+        if unknown := sorted(set(changes) - set(names)):
+            raise SettingsError(f"Settings has no value named {unknown[0]!r}; the names are {', '.join(names)}.")
         return replace(self, **changes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from helpers.errors import DataError, enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
-from helpers.resuming import checkpoints_folder, resumable
+from helpers.resuming import checkpoints_folder, improved, resumable
 from helpers.settings import Settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
@@ -67,19 +67,6 @@ def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> t
     return cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
 
-def improved(history: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a step had fewer word errors on the validation split than the model before training.
-
-    The Trainer does not count the test before the first step: it keeps the best of the later ones in any case.
-
-    Args:
-        history: the Trainer's log_history.
-    """
-    before = [row["eval_wer"] for row in history if "eval_wer" in row and row.get("step", 0) == 0]
-    after = [row["eval_wer"] for row in history if "eval_wer" in row and row.get("step", 0) > 0]
-    return not before or not after or min(after) < before[0]
-
-
 class _Epochs(TrainerCallback):
     """Tells the training split's transform which epoch begins."""
 
@@ -99,16 +86,19 @@ class CaptionTrainer(Trainer):
         processor: its processor.
         dataset: the splits train and validation, as `load_captions` gives them.
         settings: what is trained, and for how long.
+        data: the fingerprint of the split train, where it is known.
     """
 
     loss_is_scaled_for_ga = False  # caption_loss is a mean over its own batch
 
-    def __init__(self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings):
+    def __init__(
+        self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
+    ):
         check_output(settings.output, settings.checkpoint)
         lacking = [split for split in ("train", "validation") if not len(dataset.get(split, ()))]
         if lacking:
             raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
-        self.settings, self.data = settings, fingerprint(dataset["train"])
+        self.settings, self.data = settings, data or fingerprint(dataset["train"])
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)

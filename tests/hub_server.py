@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from huggingface_hub import RepoCard
+
 KINDS = {"models": "model", "datasets": "dataset"}
 DATE = "2026-01-01T00:00:00.000Z"
 
@@ -273,8 +275,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _info(self, kind: str, repo_id: str, revision: str) -> tuple[int, dict[str, str], bytes]:
         repository = self._at(kind, repo_id, revision)
+        card = RepoCard(repository.files.get("README.md", b"---\nlicense:\n---\n").decode())
         return self._json(
             {
+                "cardData": card.data.to_dict(),
                 "_id": repository.commit[:24],
                 "id": repo_id,
                 "modelId": repo_id,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import TrainerCallback
 
 from helpers.captioner import (
     differences,
@@ -22,7 +23,7 @@ from helpers.errors import SettingsError
 from helpers.families import load_checkpoint
 from helpers.paths import ROOT, check_output, resolve, write_whole
 from helpers.report import save_evaluation
-from helpers.resuming import begun, checkpoints_folder, unfinished
+from helpers.resuming import begun, checkpoints_folder, kept_row, unfinished
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
 
@@ -52,13 +53,14 @@ def test_a_value_that_an_older_record_lacks_counts_as_changed(settings):
     assert "warmup" in differences(record, settings)
 
 
-def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, artifacts, dataset, log):
+def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, artifacts, dataset, log, monkeypatch):
     first, _ = load_or_train(settings, dataset=dataset)
     log.clear()
     again, _ = load_or_train(settings, dataset=dataset)
     assert log.messages == []
     fewer = dataset.copy()
     fewer["train"] = dataset["train"].select(range(4))
+    monkeypatch.setattr("helpers.training.fingerprint", None)  # it is known already
     other, _ = load_or_train(settings, dataset=fewer)
     assert "other pictures or captions" in log.text
     assert (artifacts / "captioner-1").is_dir()
@@ -66,6 +68,27 @@ def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, a
     weights = [model.state_dict()["output.bias"] for model in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(("stop_at", "measured"), [(3, False), (4, True)])
+def test_the_history_of_a_stopped_training_says_whether_its_weights_were_measured(
+    settings, artifacts, dataset, stop_at, measured
+):
+    class Stop(TrainerCallback):
+        def on_evaluate(self, args, state, control, **_):
+            if state.global_step == stop_at:
+                raise KeyboardInterrupt
+
+        def on_step_end(self, args, state, control, **_):
+            if state.global_step == stop_at == 3:
+                raise KeyboardInterrupt
+
+    model, processor = load_checkpoint(settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, dataset, settings.with_changes(epochs=4))
+    trainer.add_callback(Stop())
+    trainer.train()
+    assert trainer.state.log_history[-1] == {"interrupted": True, "step": stop_at}
+    assert (kept_row(trainer.state.log_history) or {}).get("step") == (stop_at if measured else None)
 
 
 def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, dataset):
@@ -86,16 +109,14 @@ def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, data
 def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, dataset):
     load_or_train(settings)
     systems = {"trained": {"wer": {"value": 0.5, "low": 0.4, "high": 0.6}}}
-    first = json.loads(save_evaluation(settings, dataset["test"], systems).read_text(encoding="utf-8"))
+    first = save_evaluation(settings, dataset["test"], systems)
     assert first["systems"] == systems
     assert (first["dataset"]["name"], first["dataset"]["pictures"]) == (settings.dataset, 4)
     assert first["captioner"]["settings"]["epochs"] == 1
     assert first["captioner"]["steps"] == 2
-    assert (artifacts / "evaluation.json").is_file()
     load_or_train(settings.with_changes(seed=1))
-    other = json.loads(
-        save_evaluation(settings, dataset["validation"], systems, attributes={"color": 0.5}).read_text(encoding="utf-8")
-    )
+    other = save_evaluation(settings, dataset["validation"], systems, attributes={"color": 0.5})
+    assert json.loads((artifacts / "evaluation.json").read_text(encoding="utf-8")) == other
     assert other["attributes"] == {"color": 0.5}
     assert other["dataset"]["fingerprint"] != first["dataset"]["fingerprint"]
     assert other["captioner"]["fingerprint"] != first["captioner"]["fingerprint"]
@@ -155,7 +176,7 @@ def saving(artifacts, dies_at, weights, epochs=1):
 def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
     monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path))
     assert saving(tmp_path, 0, "first")
-    found = set()
+    epochs_saved = set()
     for dies_at in range(1, 100):
         ended = saving(tmp_path, dies_at, f"{dies_at}", epochs)
         finish_saving("artifacts/captioner")
@@ -166,12 +187,12 @@ def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
         everything = {path.read_text() for path in tmp_path.rglob("model.safetensors")}
         if epochs == 2:  # what was trained with other values is never lost
             assert "weights of first" in everything
-        found.add(record["settings"]["epochs"])
+        epochs_saved.add(record["settings"]["epochs"])
         if ended:
             break
     assert dies_at > 5
     assert (tmp_path / "captioner" / "model.safetensors").read_text() == f"weights of {dies_at}"
-    assert found == {1, epochs}
+    assert epochs_saved == {1, epochs}
 
 
 def test_a_save_stopped_between_its_two_renames_is_finished(settings, artifacts):

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+import re
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -15,6 +15,7 @@ from helpers.hub import share
 from helpers.hub.card import model_card, validation_scores
 from helpers.inference import caption_images
 from helpers.report import save_evaluation
+from helpers.resuming import improved
 from helpers.settings import Settings
 
 TOKEN, STRANGER = "hf_" + "madeUp" * 5, "hf_" + "noneOfOurs" * 3
@@ -34,6 +35,15 @@ EVALUATION = {
     "dataset": {"name": "data/pocket-creatures", "split": "test", "pictures": 123},
     "systems": {"base": {"wer": {"value": 0.987, "low": 0.9, "high": 1.0}}, "trained": SCORES},
 }
+HISTORY = [
+    {"step": 0, "eval_wer": 0.1},
+    {"step": 2, "eval_wer": 0.5, "eval_bleu_4": 0.2, "eval_loss": 3.0},
+    {"step": 2, "loss": 3.0},
+    {"step": 4, "eval_wer": 0.3, "eval_bleu_4": 0.4, "eval_runtime": 2.0},
+    {"step": 4, "eval_wer": 0.3, "eval_bleu_4": 0.5},
+    {"step": 6, "eval_wer": 0.3, "eval_bleu_4": 0.1},
+    {"step": 6, "train_loss": 1.0, "train_runtime": 9.0},
+]
 
 
 @pytest.fixture
@@ -59,10 +69,10 @@ def card_of(hub, repo_id="me/captioner"):
 
 def scores_of(card):
     """What the card says to the Hub: split → metric → value."""
-    found = {}
+    scores = {}
     for result in card.data.eval_results or []:
-        found.setdefault(result.dataset_split, {})[result.metric_type] = result.metric_value
-    return found
+        scores.setdefault(result.dataset_split, {})[result.metric_type] = result.metric_value
+    return scores
 
 
 def refuse_with(monkeypatch, error):
@@ -72,15 +82,15 @@ def refuse_with(monkeypatch, error):
     monkeypatch.setattr(HfApi, "create_repo", create_repo)
 
 
-def fails_in_one_line(model, processor, repo_id="me/captioner"):
+def fails_in_one_line(model, processor, repo_id="me/captioner", **given):
     with pytest.raises(HubError) as caught:
-        share(model, processor, repo_id)
-    told = str(caught.value)
-    assert told.strip()
-    assert "\n" not in told
-    assert repo_id in told
-    assert TOKEN not in told
-    return told
+        share(model, processor, repo_id, **given)
+    message = str(caught.value)
+    assert message.strip()
+    assert "\n" not in message
+    assert repo_id in message
+    assert TOKEN not in message
+    return message
 
 
 # The card
@@ -88,7 +98,7 @@ def fails_in_one_line(model, processor, repo_id="me/captioner"):
 
 def test_the_card_holds_the_scores_given():
     settings = Settings.tiny().with_changes(checkpoint="microsoft/git-base")
-    card = model_card("me/captioner", settings, steps=321, evaluation=EVALUATION)
+    card = model_card("me/captioner", settings, evaluation=EVALUATION | {"captioner": {"steps": 321}})
     for told in ("captioner", "microsoft/git-base", "321", "123", "greedy captions"):
         assert told in card.text
     assert "| word error rate | 0.042 | 0.031 to 0.053 |\n| exact match | 0.812 | 0.750 to 0.875 |\n" in card.text
@@ -112,7 +122,7 @@ def test_the_cards_front_matter_can_be_read(tmp_path):
 @pytest.mark.parametrize("place", ["/home/somebody", "../somebody"])
 def test_folders_of_this_machine_are_no_ids_and_are_not_told(place):
     settings = Settings.tiny().with_changes(dataset=f"{place}/photos")
-    card = model_card("me/captioner", settings, validation={"wer": 0.5})
+    card = model_card("me/captioner", settings, history=HISTORY)
     assert card.data.base_model is None  # models/git-tiny is a folder here, and no repository of an owner "models"
     assert card.data.datasets is None
     assert card.data.language is None
@@ -128,10 +138,11 @@ def test_a_card_without_scores_gives_none():
 
 
 def test_validation_scores_are_said_to_be_that():
-    card = model_card("me/captioner", Settings.tiny(), validation={"wer": 0.125})
-    assert "0.125" in card.text
+    card = model_card("me/captioner", Settings.tiny(), history=HISTORY)
+    assert "| word error rate | 0.300 |\n| BLEU-4 | 0.500 |\n" in card.text
     assert "validation split" in card.text
-    assert scores_of(card) == {"validation": {"wer": 0.125}}
+    assert "for 6 steps" in card.text
+    assert scores_of(card) == {"validation": {"wer": 0.3, "bleu": 0.5}}
     assert "training" in card.data.eval_results[0].metric_name
 
 
@@ -151,36 +162,72 @@ def test_a_description_of_the_examples_cannot_break_the_card():
 
 def test_a_token_is_never_in_a_card(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert TOKEN not in str(model_card("me/captioner", Settings.tiny(), steps=1, evaluation=EVALUATION))
+    assert TOKEN not in str(model_card("me/captioner", Settings.tiny(), evaluation=EVALUATION))
 
 
-HISTORY = [
-    {"step": 0, "eval_wer": 0.1},
-    {"step": 2, "eval_wer": 0.5, "eval_bleu_4": 0.2, "eval_loss": 3.0},
-    {"step": 2, "loss": 3.0},
-    {"step": 4, "eval_wer": 0.3, "eval_bleu_4": 0.4, "eval_runtime": 2.0},
-    {"step": 4, "eval_wer": 0.3, "eval_bleu_4": 0.5},
-    {"step": 6, "eval_wer": 0.3, "eval_bleu_4": 0.1},
-    {"step": 6, "train_loss": 1.0},
-]
+def test_the_scores_are_those_of_the_weights_that_were_kept():
+    assert validation_scores(HISTORY) == {"wer": 0.3, "bleu_4": 0.5}
+    assert validation_scores(HISTORY[:1] + HISTORY[-1:]) == {}
+    assert validation_scores(HISTORY[:-1]) == {}  # a history that does not say how the training ended
 
 
-def test_the_validation_scores_are_those_of_the_step_that_was_kept():
-    assert validation_scores(HISTORY, {"interrupted": False, "steps": 6}) == {"wer": 0.3, "bleu_4": 0.5}
-    assert validation_scores([], {"interrupted": False, "steps": 6}) == {}
-    assert validation_scores(None, {"interrupted": False, "steps": 6}) == {}
+def test_a_stopped_training_has_scores_only_of_its_last_step():
+    stopped = [{"interrupted": True, "step": 6}]
+    assert validation_scores(HISTORY[:-1] + stopped) == {"wer": 0.3, "bleu_4": 0.1}
+    assert validation_scores(HISTORY[:-2] + stopped) == {}
 
 
-def test_an_interrupted_captioner_has_scores_only_of_its_last_step():
-    assert validation_scores(HISTORY, {"interrupted": True, "steps": 6}) == {"wer": 0.3, "bleu_4": 0.1}
-    assert validation_scores(HISTORY, {"interrupted": True, "steps": 5}) == {}
+def test_a_history_says_whether_the_kept_weights_are_better():
+    assert not improved(HISTORY)
+    assert improved([{"step": 0, "eval_wer": 0.4}, *HISTORY[1:]])
+    assert improved([])
+
+
+# The licence
+
+
+def base_with(folder, licence):
+    (folder / "README.md").write_text(f"---\nlanguage: en\n{licence}\n---\n# A base model")
+    return Settings.tiny().with_changes(checkpoint=str(folder))
+
+
+def test_the_licence_is_that_of_the_base_model(tmp_path, log):
+    assert model_card("me/captioner", Settings.tiny()).data.license == "apache-2.0"
+    settings = base_with(tmp_path, "license: mit")
+    assert model_card("me/captioner", settings, license="mit").data.license == "mit"
+    assert not log.messages
+    assert model_card("me/captioner", settings, license="cc0-1.0").data.license == "mit"
+    assert "mit, and not cc0-1.0" in log.text
+
+
+def test_a_licence_by_another_name_keeps_its_name_and_link(tmp_path):
+    named = "license: other\nlicense_name: house-rules\nlicense_link: https://example.org/rules"
+    data = model_card("me/captioner", base_with(tmp_path, named)).data
+    assert (data.license, data.license_name, data.license_link) == ("other", *re.findall(r": (\S+)", named)[1:])
+
+
+@pytest.mark.parametrize("base", ["license:", "license: [mit, gpl-3.0]", "tags: [x]", None])
+def test_a_licence_that_the_base_does_not_name_is_the_learners_or_none(tmp_path, base):
+    settings = base_with(tmp_path, base) if base else Settings.full()  # which cannot be asked for here
+    assert "license" not in model_card("me/captioner", settings).data.to_dict()
+    assert model_card("me/captioner", settings, license="cc0-1.0").data.license == "cc0-1.0"
+    assert "license" not in model_card("me/captioner").data.to_dict()
+    assert model_card("me/captioner", license="cc0-1.0").data.license == "cc0-1.0"
+
+
+def test_the_licence_of_a_base_on_the_hub_is_asked_for(hub, model, processor):
+    hub.add("somebody/base").files["README.md"] = b"---\nlicense: bsd-3-clause\n---\n"
+    settings = Settings.tiny().with_changes(checkpoint="somebody/base", dataset="somebody/birds")
+    share(model, processor, "me/captioner", settings=settings)
+    data = card_of(hub).data
+    assert (data.license, data.base_model, data.datasets) == ("bsd-3-clause", "somebody/base", ["somebody/birds"])
 
 
 # What arrives
 
 
 def test_sharing_uploads_the_model_its_processor_a_card_and_examples(hub, captioner, settings, dataset, tmp_path):
-    assert share(*captioner, "me/captioner") == f"{hub.address}/me/captioner"
+    assert share(*captioner, "me/captioner", settings=settings, dataset=dataset) == f"{hub.address}/me/captioner"
     files = hub.files("me/captioner")
     assert set(files) == WEIGHTS_AND_PROCESSOR | {"README.md", "examples.png"}
     assert hub.repositories["model", "me/captioner"].private
@@ -190,14 +237,14 @@ def test_sharing_uploads_the_model_its_processor_a_card_and_examples(hub, captio
         assert settings.dataset.encode() not in content
     assert files["examples.png"].startswith(b"\x89PNG")
     assert "8 for train, 4 for validation, 4 for test" in card_of(hub).text
-    said = caption_images(*captioner, dataset["test"]["image"], max_new_tokens=settings.max_new_tokens)
-    assert all(f"({i}) {caption.text}." in card_of(hub).text for i, caption in enumerate(said, 1))
+    captions = caption_images(*captioner, dataset["test"]["image"], max_new_tokens=settings.max_new_tokens)
+    assert all(f"({i}) {caption.text}." in card_of(hub).text for i, caption in enumerate(captions, 1))
     shared = tmp_path / "shared"
     shared.mkdir()
     for name, content in files.items():
         (shared / name).write_bytes(content)
     again = load_checkpoint(str(shared))
-    assert caption_images(*again, dataset["test"]["image"], max_new_tokens=4) == said
+    assert caption_images(*again, dataset["test"]["image"], max_new_tokens=4) == captions
 
 
 def test_sharing_can_be_public_and_under_a_name_alone(artifacts, hub, model, processor):
@@ -219,32 +266,51 @@ def test_what_is_there_is_shared_again_and_stays_as_visible_as_it_was(artifacts,
 # Whose scores
 
 
-def test_the_card_has_the_scores_of_training_until_there_are_others(hub, captioner, settings, dataset, artifacts):
+def test_what_is_not_given_is_not_told(hub, captioner):
+    """The captioner lies in artifacts/captioner, with its record: nobody looks there."""
     share(*captioner, "me/captioner")
-    history = json.loads((artifacts / "captioner" / "history.json").read_text())
-    found = scores_of(card_of(hub))
-    assert set(found) == {"validation"}
-    measured = min(row["eval_wer"] for row in history if "eval_wer" in row and row["step"])
-    assert found["validation"]["wer"] == round(measured, 4)
-    assert "2 steps" in card_of(hub).text
-    save_evaluation(settings, dataset["test"], {"trained": SCORES})
-    share(*captioner, "me/captioner")
-    assert scores_of(card_of(hub)) == {"test": {"wer": 0.0417, "exact_match": 0.8125}}
-
-
-def test_the_scores_of_other_weights_are_left_out(hub, captioner, settings, dataset, log):
-    model, processor = captioner
-    save_evaluation(settings, dataset["test"], {"trained": SCORES})
-    model.output.bias.data += 0.01
-    share(model, processor, "me/captioner")
-    assert "another captioner" in log.text
     text = card_of(hub).text
-    assert "Not measured" in text  # neither the evaluation nor the history is of these weights
+    assert "is not known" in text
+    assert "Not measured" in text
     assert "steps" not in text
     assert set(hub.files("me/captioner")) == WEIGHTS_AND_PROCESSOR | {"README.md"}
 
 
-def test_an_evaluation_that_is_given_must_be_of_these_weights_if_it_says_whose_it_is(hub, captioner, log):
+def test_a_data_set_alone_gives_counts_and_examples(hub, captioner, dataset):
+    share(*captioner, "me/captioner", dataset=dataset)
+    assert "8 for train, 4 for validation, 4 for test" in card_of(hub).text
+    assert "examples.png" in hub.files("me/captioner")
+    untested = dataset.copy()
+    del untested["test"]
+    share(*captioner, "me/captioner-2", dataset=untested)
+    assert "examples.png" not in hub.files("me/captioner-2")
+
+
+def test_the_card_has_the_scores_of_training_until_there_are_others(hub, captioner, settings, dataset, artifacts):
+    history = json.loads((artifacts / "captioner" / "history.json").read_text())
+    share(*captioner, "me/captioner", settings=settings, history=history)
+    scores = scores_of(card_of(hub))
+    assert set(scores) == {"validation"}
+    measured = min(row["eval_wer"] for row in history if "eval_wer" in row and row["step"])
+    assert scores["validation"]["wer"] == round(measured, 4)
+    assert "for 2 steps" in card_of(hub).text
+    evaluation = save_evaluation(settings, dataset["test"], {"trained": SCORES})
+    share(*captioner, "me/captioner", settings=settings, history=history, evaluation=evaluation)
+    assert scores_of(card_of(hub)) == {"test": {"wer": 0.0417, "exact_match": 0.8125}}
+    share(*captioner, "me/captioner", settings=settings, evaluation=evaluation)
+    assert "for 2 steps" in card_of(hub).text
+
+
+def test_the_scores_of_other_weights_are_left_out(hub, captioner, settings, dataset, log):
+    model, processor = captioner
+    evaluation = save_evaluation(settings, dataset["test"], {"trained": SCORES})
+    model.output.bias.data += 0.01
+    share(model, processor, "me/captioner", evaluation=evaluation)
+    assert "another captioner" in log.text
+    assert "Not measured" in card_of(hub).text
+
+
+def test_an_evaluation_must_be_of_these_weights_if_it_says_whose_it_is(hub, captioner, log):
     share(*captioner, "me/captioner", evaluation=EVALUATION)
     assert "0.042" in card_of(hub).text
     share(*captioner, "me/captioner", evaluation={**EVALUATION, "captioner": {"fingerprint": "0" * 16}})
@@ -252,89 +318,65 @@ def test_an_evaluation_that_is_given_must_be_of_these_weights_if_it_says_whose_i
     assert "another captioner" in log.text
 
 
-def test_an_evaluation_that_is_not_whole_is_none(hub, captioner, artifacts):
-    (artifacts / "evaluation.json").write_text('{"dataset": {')
-    share(*captioner, "me/captioner")
-    assert set(scores_of(card_of(hub))) == {"validation"}
-
-
-def test_a_captioner_that_was_moved_aside_keeps_its_own_record(hub, captioner, artifacts):
-    (artifacts / "captioner").rename(artifacts / "captioner-1")
-    record = {"settings": asdict(Settings.tiny()), "profile": "tiny", "steps": 77}
-    (artifacts / "captioner").mkdir()
-    (artifacts / "captioner" / "training.json").write_text(
-        json.dumps(record | {"planned_steps": 77, "interrupted": False})
-    )
-    share(*captioner, "me/captioner")
-    assert "for 2 steps" in card_of(hub).text
-
-
 def test_a_captioner_may_be_saved_anywhere(hub, settings, tmp_path):
-    captioner = load_or_train(settings.with_changes(output=str(tmp_path / "mine")))
-    share(*captioner, "me/captioner")
-    assert "for 2 steps" in card_of(hub).text
+    elsewhere = settings.with_changes(output=str(tmp_path / "mine"))
+    share(*load_or_train(elsewhere), "me/captioner", settings=elsewhere)
     assert not any(str(tmp_path).encode() in content for content in hub.files("me/captioner").values())
-
-
-def test_without_its_data_set_it_is_shared_without_examples(hub, captioner, artifacts, log):
-    path = artifacts / "captioner" / "training.json"
-    record = json.loads(path.read_text())
-    record["settings"]["dataset"] = "data/gone"
-    path.write_text(json.dumps(record))
-    share(*captioner, "me/captioner")
-    assert "examples" in log.text
-    assert "examples.png" not in card_of(hub).text
-    assert set(hub.files("me/captioner")) == WEIGHTS_AND_PROCESSOR | {"README.md"}
 
 
 # What goes wrong
 
 
-def test_without_a_token_one_sentence_says_so(hub, captioner, monkeypatch):
+def test_without_a_token_one_sentence_says_so(hub, captioner, settings, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
-    told = fails_in_one_line(*captioner)
-    assert "no token" in told
-    assert "on disk, in artifacts/captioner" in told
+    message = fails_in_one_line(*captioner, settings=settings)
+    assert "no token" in message
+    assert "on disk, in artifacts/captioner" in message
     refuse_with(monkeypatch, LocalTokenNotFoundError("no token\nanywhere"))
-    assert fails_in_one_line(*captioner) == told
+    assert fails_in_one_line(*captioner, settings=settings) == message
 
 
-def test_a_wrong_token_is_told(hub, captioner, monkeypatch):
+def test_a_wrong_token_is_told(hub, captioner, settings, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", STRANGER)
-    told = fails_in_one_line(*captioner)
-    assert "does not know your token" in told
-    assert "on disk, in artifacts/captioner" in told
+    message = fails_in_one_line(*captioner, settings=settings)
+    assert "does not know your token" in message
+    assert "on disk, in artifacts/captioner" in message
 
 
 @pytest.mark.parametrize("there", [None, False, True], ids=["not there", "public", "private"])
-def test_somebody_elses_repository_is_told(hub, captioner, there):
+def test_somebody_elses_repository_is_told(hub, captioner, settings, there):
     if there is not None:
         hub.add("somebody/captioner", private=there)
-    told = fails_in_one_line(*captioner, "somebody/captioner")
-    assert "may not write" in told
-    assert "on disk, in artifacts/captioner" in told
+    message = fails_in_one_line(*captioner, "somebody/captioner", settings=settings)
+    assert "may not write" in message
+    assert "on disk, in artifacts/captioner" in message
     assert hub.files("somebody/captioner") == {}
 
 
 @pytest.mark.parametrize("fails", ["repos/create", "/commit/"])
-def test_a_fault_of_the_hub_is_told(hub, captioner, fails):
+def test_a_fault_of_the_hub_is_told(hub, captioner, settings, fails):
     hub.fails = fails
-    told = fails_in_one_line(*captioner)
-    assert "500" in told
-    assert "try again later" in told
-    assert "on disk, in artifacts/captioner" in told
+    message = fails_in_one_line(*captioner, settings=settings)
+    assert "500" in message
+    assert "try again later" in message
+    assert "on disk, in artifacts/captioner" in message
 
 
-def test_a_captioner_that_was_not_saved_is_said_to_be_in_memory(artifacts, hub, model, processor):
+def test_a_captioner_that_is_not_saved_there_is_said_to_be_in_memory(hub, captioner, settings):
     hub.fails = "."
+    model, processor = captioner
     assert "in memory" in fails_in_one_line(model, processor)
+    elsewhere = settings.with_changes(output="artifacts/elsewhere")
+    assert "in memory" in fails_in_one_line(model, processor, settings=elsewhere)
+    model.output.bias.data += 0.01
+    assert "in memory" in fails_in_one_line(model, processor, settings=settings)
 
 
 def test_what_else_the_hub_says_is_told_in_one_sentence(artifacts, monkeypatch, model, processor):
     refuse_with(monkeypatch, OSError("418 Teapot: not today.\n\nMore lines"))
-    told = fails_in_one_line(model, processor)
-    assert "418 Teapot: not today" in told
-    assert "More lines" not in told
+    message = fails_in_one_line(model, processor)
+    assert "418 Teapot: not today" in message
+    assert "More lines" not in message
 
 
 def test_an_error_without_words_is_told_too(artifacts, monkeypatch, model, processor):
@@ -367,9 +409,9 @@ def test_a_token_is_never_told(artifacts, answering_hub, monkeypatch, log, model
         return status, None, {"error": f"{seen[-1]} may not do that"}
 
     with answering_hub(answer):
-        told = fails_in_one_line(model, processor)
+        message = fails_in_one_line(model, processor)
     assert TOKEN in seen[0]  # it was sent, so it could have been told
-    assert TOKEN not in told + log.text
+    assert TOKEN not in message + log.text
 
 
 def test_nothing_is_left_behind_in_a_temporary_folder(hub, captioner, monkeypatch, tmp_path):

@@ -623,7 +623,7 @@ def shared(room, status: int = 0, token: str = "") -> None:
         room.monkeypatch.setenv("HF_TOKEN", token)
     room.then()
     with room.hub(lambda request: (status, None, {"error": "No."})) if status else nullcontext():
-        share(model, processor, "me/captioner")
+        share(model, processor, "me/captioner", settings=room.settings)
 
 
 @mistake("The Hub", "A captioner is shared without logging in")

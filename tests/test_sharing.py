@@ -56,9 +56,12 @@ def client(hub, folder, code, *, token=TOKEN):
 
 
 SHARE = """
+from helpers.captioner import saved_settings
+from helpers.data import load_captions
 from helpers.families import load_checkpoint
 from helpers.hub import share
-print(share(*load_checkpoint("artifacts/captioner"), "me/captioner"))
+given = {{"settings": saved_settings(), "dataset": load_captions({dataset!r})}}
+print(share(*load_checkpoint("artifacts/captioner"), "me/captioner", **given))
 """
 CAPTIONS = """
 import json
@@ -81,7 +84,7 @@ def test_a_captioner_is_shared_and_says_the_same_wherever_it_is_loaded(
     said = [caption.text for caption in caption_images(*captioner, dataset["test"]["image"], max_new_tokens=8)]
     assert len(set(said)) > 1
 
-    assert client(hub, tmp_path, SHARE).strip() == f"{hub.address}/me/captioner"
+    assert client(hub, tmp_path, SHARE.format(dataset=settings.dataset)).strip() == f"{hub.address}/me/captioner"
     assert sorted(hub.files("me/captioner")) == [
         "README.md",
         "config.json",
@@ -113,7 +116,7 @@ def test_a_captioner_of_another_family_is_shared_and_says_the_same(
         part.save_pretrained(tmp_path / "artifacts" / "captioner")
     said = [caption.text for caption in caption_images(model, its_processor, dataset["test"]["image"])]
     assert len(set(said)) > 1
-    client(hub, tmp_path, SHARE)
+    client(hub, tmp_path, SHARE.format(dataset=settings.dataset))
     code = CAPTIONS.format(dataset=settings.dataset).replace("max_new_tokens=8", "max_new_tokens=48")
     assert json.loads(client(hub, tmp_path, code)) == said
 
@@ -198,16 +201,17 @@ def test_a_folder_of_pictures_on_the_hub_is_loaded_and_names_nothing_else(hub, p
 
 FAILURES = """
 import logging, os
+from helpers.captioner import saved_settings
 from helpers.errors import HubError
 from helpers.families import load_checkpoint
 from helpers.hub import share
 logging.basicConfig(level=logging.DEBUG)
-captioner = load_checkpoint("artifacts/captioner")
+captioner, settings = load_checkpoint("artifacts/captioner"), saved_settings()
 for token, name in {cases!r}:
     os.environ.pop("HF_TOKEN", None)
     os.environ.update({{"HF_TOKEN": token}} if token else {{}})
     try:
-        share(*captioner, name)
+        share(*captioner, name, settings=settings)
     except HubError as error:
         print(error)
 """

@@ -1,18 +1,23 @@
-"""The model card that is shared beside a captioner."""
+"""The model card of a shared captioner: its metadata, scores, examples and limits."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from helpers.metrics import METRICS
 from helpers.paths import resolve
+from helpers.reading.locate import PATIENCE
+from helpers.resuming import kept_row
 from helpers.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 CARD = """
 # {name}
@@ -42,47 +47,50 @@ releases generate other captions.
 
 def model_card(
     repo_id: str,
-    settings: Settings | None,
+    settings: Settings | None = None,
     *,
-    steps: int = 0,
-    evaluation: Mapping[str, Any] | None = None,
-    validation: Mapping[str, float] | None = None,
     dataset: DatasetDict | None = None,
+    history: Sequence[Mapping[str, Any]] | None = None,
+    evaluation: Mapping[str, Any] | None = None,
+    license: str | None = None,
     examples: str = "",
 ) -> ModelCard:
     """The card that is shared beside a captioner.
 
     Args:
         repo_id: owner/name.
-        settings: what it was trained with; None where nothing was saved about that.
-        steps: the training steps done.
-        evaluation: what artifacts/evaluation.json holds, or None.
-        validation: metric → value on the validation split, for a captioner that was not evaluated.
-        dataset: what it was trained on, to count the pictures.
+        settings, dataset, history, evaluation, license: as `share` takes them.
         examples: the description of examples.png, or an empty text where there is none.
     """
     name, used = repo_id.split("/")[-1], settings or Settings()
+    base, pictures = (settings.checkpoint, settings.dataset) if settings else ("", "")
+    validation, licence = validation_scores(history or ()), _base_licence(base) if base else {}
+    if license and licence and license != licence["license"]:
+        message = "The licence on the card is that of %s, %s, and not %s; the repository's page changes it."
+        logger.warning(message, _public(base), licence["license"], license)
     data = ModelCardData(
         model_name=name,
         library_name="transformers",
         pipeline_tag="image-to-text",
         tags=["image-captioning"],
-        language="en" if settings and settings.dataset == Settings().dataset else None,
-        base_model=_hub_id(settings and settings.checkpoint),
-        datasets=[found] if (found := _hub_id(settings and settings.dataset)) else None,
+        language="en" if pictures == Settings().dataset else None,
+        base_model=_hub_id(base),
+        datasets=[pictures] if _hub_id(pictures) else None,
         eval_results=_model_index(settings, evaluation, validation),
+        **(licence or {"license": license}),
     )
-    trained = "An image captioner. What it was trained on was not saved beside it."
+    trained = "An image captioner. What it was trained on is not known."
     if settings:
-        base, pictures = _public(settings.checkpoint), _public(settings.dataset)
-        trained = f"An image captioner: `{base}` fine-tuned on the data set `{pictures}` for {steps:,} steps."
+        steps = (evaluation or {}).get("captioner", {}).get("steps") or (history[-1]["step"] if history else 0)
+        trained = f"An image captioner: `{_public(base)}` fine-tuned on the data set `{_public(pictures)}`"
+        trained += f" for {steps:,} steps." if steps else "."
     if dataset:
         counts = ", ".join(f"{len(split):,} for {part}" for part, split in dataset.items())
         trained += f" Pictures: {counts}."
     if examples:
-        said = " ".join(re.sub(r"[\[\]]", "", examples).split())
+        alt = " ".join(re.sub(r"[\[\]]", "", examples).split())
         trained += "\n\nWhat it says of pictures of the test split, which it was not trained on:"
-        examples = f"\n![{said}](examples.png)\n"
+        examples = f"\n![{alt}](examples.png)\n"
     # A checkpoint may bring other values of its own; these are those of `caption_images`.
     generation = f"max_new_tokens={used.max_new_tokens}, num_beams={used.num_beams}, do_sample=False"
     scores = "\n".join(_score_lines(evaluation, validation))
@@ -92,24 +100,9 @@ def model_card(
     return ModelCard(f"---\n{data.to_yaml()}\n---\n{text}")
 
 
-def validation_scores(history: Sequence[Mapping[str, Any]] | None, record: Mapping[str, Any]) -> dict[str, float]:
-    """What a captioner scored on the validation split while it was trained.
-
-    Args:
-        history: what history.json holds.
-        record: what training.json holds. An interrupted captioner has the weights of its last step; any other has
-            those of the step with the fewest word errors.
-
-    Returns:
-        metric → value; empty where these weights were not measured.
-    """
-    rows = [row for row in history or () if "eval_wer" in row and row.get("step", 0) > 0]
-    if record["interrupted"]:
-        rows = [row for row in rows if row["step"] == record["steps"]]
-    if not rows:
-        return {}
-    best = min(rows, key=lambda row: row["eval_wer"])["step"]
-    last = [row for row in rows if row["step"] == best][-1]
+def validation_scores(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The scores on the validation split, by metric, of the weights that were kept; empty if they were not measured."""
+    last = kept_row(history) or {}
     return {metric: last[f"eval_{metric}"] for metric in METRICS if f"eval_{metric}" in last}
 
 
@@ -117,8 +110,8 @@ def _score_lines(evaluation: Mapping[str, Any] | None, validation: Mapping[str, 
     if evaluation:
         split, scores = evaluation["dataset"], evaluation["systems"]["trained"]
         beams = evaluation.get("captioner", {}).get("settings", {}).get("num_beams", 1)
-        said = "greedy captions" if beams == 1 else f"captions of {beams} beams"
-        lines = [f"On the {split['split']} split ({split['pictures']} pictures), {said}:", "",
+        kind = "greedy captions" if beams == 1 else f"captions of {beams} beams"
+        lines = [f"On the {split['split']} split ({split['pictures']} pictures), {kind}:", "",
                  "| metric | value | 95 % interval |", "| --- | --- | --- |"]  # fmt: skip
         rows = [(_label(m), s) for m, s in scores.items()]
         return lines + [f"| {m} | {s['value']:.3f} | {s['low']:.3f} to {s['high']:.3f} |" for m, s in rows]
@@ -141,7 +134,7 @@ def _model_index(
     name, split, scores = settings.dataset if settings else "unknown", "validation", dict(validation or {})
     if evaluation:
         name, split = evaluation["dataset"].get("name", name), evaluation["dataset"]["split"]
-        scores = {metric: found["value"] for metric, found in evaluation["systems"]["trained"].items()}
+        scores = {metric: score["value"] for metric, score in evaluation["systems"]["trained"].items()}
     results = [
         EvalResult(
             task_type="image-to-text",
@@ -158,9 +151,24 @@ def _model_index(
     return results or None
 
 
-def _hub_id(name: str | None) -> str | None:
-    """The name if it is an id on the Hub, and no folder of this machine."""
-    return name if name and re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not resolve(name).exists() else None
+def _base_licence(base: str) -> dict[str, str]:
+    """The licence that a base model's own card names, as metadata; empty if it names none or cannot be read."""
+    card, data = resolve(base) / "README.md", {}
+    try:
+        if card.is_file():
+            data = ModelCard.load(card, ignore_metadata_errors=True).data
+        elif _hub_id(base):
+            data = HfApi().model_info(base, timeout=PATIENCE).card_data
+        names = ("license", "license_name", "license_link")
+        return {name: data.get(name) for name in names} if isinstance(data.get("license"), str) else {}
+    except Exception:  # the Hub's client has many errors, and a card can do without a licence
+        return {}
+
+
+def _hub_id(name: str) -> str | None:
+    """The name if it is an id on the Hub, and no folder of this machine or the project."""
+    is_id = re.fullmatch(r"(?!data/|models/|artifacts/)[\w.-]+/[\w.-]+", name)
+    return name if is_id and not resolve(name).exists() else None
 
 
 def _public(name: str) -> str:

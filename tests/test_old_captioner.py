@@ -1,0 +1,89 @@
+"""What release 0.1.0 saved is used as it is, or made again with a sentence.
+
+tests/fixtures/captioner-0.1.0 is the artifacts folder that it wrote for the small data set: a captioner of two steps,
+its scores, and a training of four steps whose process died after the first.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hub_server import HubServer
+from huggingface_hub import ModelCard, constants
+
+from helpers.captioner import load_or_train, read_record, saved_settings
+from helpers.data import load_captions
+from helpers.hub import share
+from helpers.inference import caption_images
+from helpers.plotting import plot_scores
+from helpers.report import score_rows
+from tools.notebooks import summary
+
+SAVED = Path(__file__).parent / "fixtures" / "captioner-0.1.0"
+
+
+@pytest.fixture
+def old(artifacts, dataset_folder, tmp_path, monkeypatch):
+    """The artifacts of 0.1.0, where the names in its records mean the small data set and a base model of that size."""
+    shutil.copytree(SAVED, artifacts)
+    shutil.copytree(SAVED / "captioner", tmp_path / "models" / "git-tiny")
+    shutil.copytree(dataset_folder, tmp_path / "data" / "pocket-creatures")
+    monkeypatch.chdir(tmp_path)
+    return artifacts
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr("helpers.training.CaptionTrainer.train", None)
+
+
+def test_an_old_captioner_is_loaded_and_says_what_it_said(old, no_training, log):
+    settings = saved_settings()
+    assert (settings.epochs, settings.batch_size, settings.max_new_tokens) == (1, 4, 4)
+    load_or_train(settings)
+    dataset = load_captions(settings.dataset)
+    captioner = load_or_train(settings, dataset=dataset)
+    captions = caption_images(*captioner, dataset["test"]["image"], max_new_tokens=settings.max_new_tokens)
+    assert [caption.text for caption in captions] == ["v e square +"] * 4
+    assert not log.messages
+
+
+def test_old_scores_are_read(old, no_training, monkeypatch):
+    evaluation = json.loads((old / "evaluation.json").read_text(encoding="utf-8"))
+    assert score_rows(evaluation["systems"])[1]["wer"] == "0.986 (0.950 to 1.000)"
+    assert "0.986" in plot_scores(evaluation["systems"]).alt
+    assert "2 steps" in summary(60)
+    settings = saved_settings()
+    history = json.loads((old / "captioner" / "history.json").read_text(encoding="utf-8"))
+    with HubServer({"hf_" + "madeUp" * 5: "me"}) as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", "hf_" + "madeUp" * 5)
+        share(*load_or_train(settings), "me/test", settings=settings, evaluation=evaluation)
+        share(*load_or_train(settings), "me/validation", settings=settings, history=history)
+        for split in ("test", "validation"):
+            card = ModelCard(server.files(f"me/{split}")["README.md"].decode())
+            assert {result.dataset_split for result in card.data.eval_results} == {split}
+            assert "for 2 steps" in card.text
+
+
+def test_an_old_training_that_died_goes_on(old, log):
+    settings = saved_settings().with_changes(output="artifacts/interrupted", epochs=2)
+    load_or_train(settings)
+    assert "from step 1" in log.text
+    assert read_record(settings.output)["steps"] == 4
+    assert not (old / ".interrupted.checkpoints").exists()
+
+
+@pytest.mark.parametrize("name", ["settings", "steps"])
+def test_an_old_captioner_whose_record_lacks_a_field_is_made_again(old, log, name):
+    settings, path = saved_settings(), old / "captioner" / "training.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record[name]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    load_or_train(settings)
+    assert "no finished captioner in artifacts/captioner yet" in log.text
+    assert "was moved to captioner-1" in log.text
+    assert read_record(settings.output)[name] is not None
