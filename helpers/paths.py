@@ -1,4 +1,4 @@
-"""Paths: the project's root, the artifacts folder, relative names, output folders; files written whole or not at all."""
+"""Paths: project root, artifacts folder, relative names, output folders; files written whole or not at all."""
 
 from __future__ import annotations
 
