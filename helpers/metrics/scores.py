@@ -38,8 +38,9 @@ def word_errors(predictions: Sequence[str], references: Sequence[Sequence[str]])
     Returns:
         int, (pictures, 2): errors (substitutions + deletions + insertions), words of the reference taken.
     """
-    outs = [out for _, out in nearest_alignments(predictions, references)]
-    rows = [(out.substitutions + out.deletions + out.insertions, len(out.references[0])) for out in outs]
+    rows = []
+    for _, out in nearest_alignments(predictions, references):
+        rows.append((out.substitutions + out.deletions + out.insertions, len(out.references[0])))
     return np.array(rows, dtype=int)
 
 
