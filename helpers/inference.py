@@ -6,7 +6,7 @@ import logging
 import os
 import reprlib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
-from helpers.paths import resolve
+from helpers.paths import resolve, write_whole
 from helpers.reading.pictures import SUFFIXES, check_image, load_image
 from helpers.transforms import normalized_pixels, pixels_and_kept, report_crops
 
@@ -136,6 +137,27 @@ def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, *
     if not names:
         raise ImageError(f"{folder} holds no pictures that can be read ({', '.join(SUFFIXES)}); give another folder.")
     return dict(zip(names, caption_images(model, processor, [place / name for name in names], **options), strict=True))
+
+
+def save_captions(folder: str | Path, captions: Mapping[str, Caption]) -> Path:
+    """Writes captions.csv into a folder, as `load_captions` reads it: file_name, caption, confidence.
+
+    A table that is there already stays as it is, and that is logged.
+
+    Args:
+        folder: as `resolve` takes it.
+        captions: as `caption_folder` gives them.
+
+    Returns:
+        The table.
+    """
+    table = resolve(folder) / "captions.csv"
+    if table.exists():
+        logger.warning("%s is there already, and stays; rename it to get a new one.", table.name)
+        return table
+    rows = [{"file_name": n, "caption": c.text, "confidence": round(c.confidence, 3)} for n, c in captions.items()]
+    write_whole(table, Dataset.from_list(rows).to_pandas().to_csv(index=False))
+    return table
 
 
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:

@@ -1,3 +1,4 @@
+import csv
 import io
 
 import numpy as np
@@ -7,9 +8,10 @@ from conftest import PICTURE, random_blip, random_git, random_vision_encoder_dec
 from PIL import Image
 
 from helpers import inference
+from helpers.data import load_captions
 from helpers.errors import ImageError, SettingsError
 from helpers.families import vision_encoder_of
-from helpers.inference import Caption, caption_folder, caption_images, pictures_read_once
+from helpers.inference import Caption, caption_folder, caption_images, pictures_read_once, save_captions
 
 FAMILIES = {
     "git": lambda: random_git(0.5).double(),
@@ -142,6 +144,27 @@ def test_a_folder_is_captioned_by_name_and_what_fails_is_told(talker, processor,
     assert [caption.text for caption in found.values()] == [caption.text for caption in said[:3]]
     assert "3.png" in log.text
     assert not any(name in log.text for name in ("notes", "inside", "._0"))
+
+
+def test_captions_of_a_folder_become_a_table_that_can_be_loaded(talker, processor, pictures, artifacts, log):
+    folder = artifacts / "mine"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        pictures[i].save(folder / f"{i}.png")
+    captions = caption_folder(talker, processor, folder, max_new_tokens=12)
+    table = save_captions("artifacts/mine", captions)
+    assert table == folder / "captions.csv"
+    assert sum(map(len, load_captions(str(table)).values())) == 3
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert {row["file_name"]: row["caption"] for row in rows} == {n: c.text for n, c in captions.items()}
+    sure = [caption.confidence for caption in captions.values()]
+    assert [float(row["confidence"]) for row in rows] == pytest.approx(sure, abs=6e-4)
+    assert log.text == ""
+
+    table.write_text("mine")
+    assert save_captions(folder, captions) == table
+    assert table.read_text() == "mine"
+    assert "captions.csv is there already" in log.text
 
 
 @pytest.mark.parametrize("name", ["absent", "empty", "file.txt"])

@@ -1,4 +1,4 @@
-"""The pen: draws one small creature from its attributes and a random generator.
+"""The pen: draws the picture of a Pocket Creature from its attributes and a random generator, with Pillow.
 
 Everything is drawn with Pillow at four times the final size and then reduced, which gives smooth edges.
 Coordinates are in units of the final 128 pixels; `Canvas` scales them.
