@@ -95,7 +95,7 @@ def caption_images(
                 **generation_inputs({"pixel_values": pixel_values}),
                 num_beams=num_beams,
                 max_new_tokens=max_new_tokens,
-                do_sample=False,
+                do_sample=False,  # the same caption each time
                 return_dict_in_generate=True,
                 output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
             )
@@ -165,11 +165,11 @@ def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor
     tokenizer = tokenizer_of(processor)
     ends = (token_ids == end_token_id(tokenizer)).nonzero()  # (end tokens, 1): their places
     length = int(ends[0]) + 1 if len(ends) else len(token_ids)  # padding follows the first
-    ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()
+    ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()  # the end token included
     return Caption(
-        text=unicodedata.normalize("NFC", tokenizer.decode(ids, skip_special_tokens=True).strip()),
+        text=unicodedata.normalize("NFC", tokenizer.decode(ids, skip_special_tokens=True).strip()),  # é is one sign
         confidence=float(np.exp(np.mean(logs))),  # the mean of logarithms is that of a geometric mean
-        words=tuple(
+        words=tuple(  # a sum of logarithms is that of a product
             (word, float(np.exp(sum(logs[i] for i in places)))) for word, places in word_places(ids, tokenizer)
         ),
     )
@@ -198,7 +198,7 @@ def word_places(token_ids: Sequence[int], tokenizer: Any) -> list[tuple[str, lis
             word, places = words[-1]
             words[-1] = (word + added, [*places, *waiting])  # the piece goes on with the last word
         else:
-            words.append((added.strip(), waiting))
+            words.append((added.strip(), waiting))  # it begins a word
         text, waiting = longer, []
     return [(unicodedata.normalize("NFC", word), places) for word, places in words]
 
@@ -220,7 +220,7 @@ def pictures_read_once(model: PreTrainedModel, num_beams: int) -> Iterator[None]
     if num_beams == 1 or not family_of(model).rereads:
         yield
         return
-    first = False
+    first = False  # whether this is the pass that reads the pictures
 
     def one_row_per_picture(_: torch.nn.Module, args: tuple, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         nonlocal first
