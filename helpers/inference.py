@@ -1,4 +1,4 @@
-"""Captions of pictures, in batches, with how sure the model is."""
+"""Inference: captions of pictures in batches, by greedy or beam search, with confidence and word probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import reprlib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
-from helpers.paths import resolve
+from helpers.paths import resolve, write_whole
 from helpers.reading.pictures import SUFFIXES, check_image, load_image
-from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
+from helpers.transforms import normalized_pixels, pixels_and_kept, report_crops
 
 logger = logging.getLogger(__name__)
 
@@ -82,28 +83,29 @@ def caption_images(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SettingsError(f"{name} is {reprlib.repr(value)}; give a whole number from 1.")
     model.eval()
-    said: list[Caption] = []
+    captions: list[Caption] = []
     kept: list[float] = []
     for start in range(0, len(images), batch_size):
         pictures = [load_image(image) for image in images[start : start + batch_size]]
-        kept += [kept_share(picture.size, processor) for picture in pictures]
-        pixels = normalized_pixels(picture_pixels(pictures, processor), processor).to(model.device)
+        pixels, shares = pixels_and_kept(pictures, processor)  # uint8, (batch, 3, height, width)
+        pixel_values = normalized_pixels(pixels, processor).to(model.device)  # float, the same shape
+        kept += shares
         with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
             out = model.generate(
-                **generation_inputs({"pixel_values": pixels}),
+                **generation_inputs({"pixel_values": pixel_values}),
                 num_beams=num_beams,
                 max_new_tokens=max_new_tokens,
-                do_sample=False,
+                do_sample=False,  # the same caption each time
                 return_dict_in_generate=True,
-                output_scores=True,
+                output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
             )
             scores = model.compute_transition_scores(
                 out.sequences, out.scores, getattr(out, "beam_indices", None), normalize_logits=True
-            )
-        made = out.sequences[:, -scores.shape[1] :]
-        said += [_caption(ids, logs, processor) for ids, logs in zip(made.cpu(), scores.float().cpu(), strict=True)]
+            )  # log-probabilities of the tokens chosen: (batch, new tokens)
+        new = out.sequences[:, -scores.shape[1] :]  # (batch, new tokens), without the start token
+        captions += [_caption(ids, logs, processor) for ids, logs in zip(new.cpu(), scores.float().cpu(), strict=True)]
     report_crops(kept)
-    return said
+    return captions
 
 
 def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, **options: int) -> dict[str, Caption]:
@@ -137,16 +139,37 @@ def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, *
     return dict(zip(names, caption_images(model, processor, [place / name for name in names], **options), strict=True))
 
 
+def save_captions(folder: str | Path, captions: Mapping[str, Caption]) -> Path:
+    """Writes captions.csv into a folder, as `load_captions` reads it: file_name, caption, confidence.
+
+    A table that is there already stays as it is, and that is logged.
+
+    Args:
+        folder: as `resolve` takes it.
+        captions: as `caption_folder` gives them.
+
+    Returns:
+        The table.
+    """
+    table = resolve(folder) / "captions.csv"
+    if table.exists():
+        logger.warning("%s is there already, and stays; rename it to get a new one.", table.name)
+        return table
+    rows = [{"file_name": n, "caption": c.text, "confidence": round(c.confidence, 3)} for n, c in captions.items()]
+    write_whole(table, Dataset.from_list(rows).to_pandas().to_csv(index=False))
+    return table
+
+
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:
     """One Caption from its new tokens (tokens,) and their log-probabilities (tokens,)."""
     tokenizer = tokenizer_of(processor)
-    ends = (token_ids == end_token_id(tokenizer)).nonzero()
-    length = int(ends[0]) + 1 if len(ends) else len(token_ids)
-    ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()
+    ends = (token_ids == end_token_id(tokenizer)).nonzero()  # (end tokens, 1): their places
+    length = int(ends[0]) + 1 if len(ends) else len(token_ids)  # padding follows the first
+    ids, logs = token_ids[:length].tolist(), log_probabilities[:length].tolist()  # the end token included
     return Caption(
-        text=unicodedata.normalize("NFC", tokenizer.decode(ids, skip_special_tokens=True).strip()),
-        confidence=float(np.exp(np.mean(logs))),
-        words=tuple(
+        text=unicodedata.normalize("NFC", tokenizer.decode(ids, skip_special_tokens=True).strip()),  # é is one sign
+        confidence=float(np.exp(np.mean(logs))),  # the mean of logarithms is that of a geometric mean
+        words=tuple(  # a sum of logarithms is that of a product
             (word, float(np.exp(sum(logs[i] for i in places)))) for word, places in word_places(ids, tokenizer)
         ),
     )
@@ -160,22 +183,22 @@ def word_places(token_ids: Sequence[int], tokenizer: Any) -> list[tuple[str, lis
     """
     special = set(tokenizer.all_special_ids)
     words: list[tuple[str, list[int]]] = []
-    said: list[int] = []
-    text, waiting = "", []
+    before: list[int] = []
+    text, waiting = "", []  # what is decoded so far; places whose piece belongs to no word yet
     for place, token_id in enumerate(token_ids):
         if token_id in special:
             continue
-        said.append(token_id)
+        before.append(token_id)
         waiting.append(place)
-        longer = tokenizer.decode(said)
+        longer = tokenizer.decode(before)
         added = longer[len(text) :]
         if not added.strip() or longer.endswith(HALF_A_LETTER):
             continue  # a byte-level piece may be a space or the first bytes of a letter: the next one completes it
         if words and not added[0].isspace() and any(letter.isalnum() for letter in added):
             word, places = words[-1]
-            words[-1] = (word + added, [*places, *waiting])
+            words[-1] = (word + added, [*places, *waiting])  # the piece goes on with the last word
         else:
-            words.append((added.strip(), waiting))
+            words.append((added.strip(), waiting))  # it begins a word
         text, waiting = longer, []
     return [(unicodedata.normalize("NFC", word), places) for word, places in words]
 
@@ -185,7 +208,7 @@ def pictures_read_once(model: PreTrainedModel, num_beams: int) -> Iterator[None]
     """Within the block, `model.generate` with that many beams reads each picture once.
 
     GIT's `generate` makes num_beams rows of each picture before the first pass through the model. These rows are equal
-    until the first token is chosen. So that pass is done on one row a picture, and what comes of it is repeated: the
+    until the first token is chosen. So that pass is done on one row per picture, and what comes of it is repeated: the
     logits, and the cache, which holds the picture from then on. `generate` itself stays the library's.
 
     BLIP and a VisionEncoderDecoder encode a picture before they make rows of it; for them nothing is changed.
@@ -197,26 +220,26 @@ def pictures_read_once(model: PreTrainedModel, num_beams: int) -> Iterator[None]
     if num_beams == 1 or not family_of(model).rereads:
         yield
         return
-    first = False
+    first = False  # whether this is the pass that reads the pictures
 
-    def one_row_a_picture(_: torch.nn.Module, args: tuple, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    def one_row_per_picture(_: torch.nn.Module, args: tuple, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         nonlocal first
         cache, rows = inputs.get("past_key_values"), len(inputs["input_ids"])
         # Without a cache, later passes read the pictures too, and their rows differ.
         first = cache is not None and cache.get_seq_length() == 0
         if first:
             by_row = [name for name, value in inputs.items() if isinstance(value, torch.Tensor) and len(value) == rows]
-            inputs = inputs | {name: inputs[name][::num_beams] for name in by_row}
+            inputs = inputs | {name: inputs[name][::num_beams] for name in by_row}  # (batch * beams, …) → (batch, …)
         return args, inputs
 
-    def one_row_a_beam(_: torch.nn.Module, args: tuple, outputs: ModelOutput) -> None:
+    def one_row_per_beam(_: torch.nn.Module, args: tuple, outputs: ModelOutput) -> None:
         if first:
-            outputs.logits = outputs.logits.repeat_interleave(num_beams, dim=0)
-            outputs.past_key_values.batch_repeat_interleave(num_beams)
+            outputs.logits = outputs.logits.repeat_interleave(num_beams, dim=0)  # (batch, …) → (batch * beams, …)
+            outputs.past_key_values.batch_repeat_interleave(num_beams)  # each layer's keys and values alike
 
     hooks = [
-        model.register_forward_pre_hook(one_row_a_picture, with_kwargs=True),
-        model.register_forward_hook(one_row_a_beam),
+        model.register_forward_pre_hook(one_row_per_picture, with_kwargs=True),
+        model.register_forward_hook(one_row_per_beam),
     ]
     try:
         yield

@@ -1,4 +1,4 @@
-"""What notebooks need and no captioner does: a first cell, a helper's source, a table, a server of a few files."""
+"""Notebook helpers: start (seed, log, versions), a helper's source, Markdown tables, a server for a folder."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def cell_text(value: Any) -> str:
 
 def measured_recipes() -> tuple[list[dict[str, str]], str]:
     """The popular recipe beside ours, as `make bench` measured it: rows for `markdown_table`, and the machine."""
-    found = json.loads((ROOT / "benchmarks" / "results" / "recipes.json").read_text(encoding="utf-8"))
-    return found["table"], found["machine"]
+    results = json.loads((ROOT / "benchmarks" / "results" / "recipes.json").read_text(encoding="utf-8"))
+    return results["table"], results["machine"]
 
 
 class _Quiet(SimpleHTTPRequestHandler):

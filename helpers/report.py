@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 
 from helpers.captioner import fingerprint_of, read_record
 from helpers.data import fingerprint
@@ -56,6 +57,12 @@ def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]
     path = resolve(file)
     write_whole(path, PAGE.format(title=escape(title), parts="\n".join(sections)))
     return path
+
+
+def about(settings: Settings, dataset: DatasetDict) -> str:
+    """What was fine-tuned, on what, on which day, and how many pictures each split has, for the top of a page."""
+    counts = ", ".join(f"{len(split)} for {name}" for name, split in dataset.items())
+    return f"{settings.checkpoint} fine-tuned on {Path(settings.dataset).name}, {date.today()}. Pictures: {counts}."
 
 
 def score_rows(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, str]]:

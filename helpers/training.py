@@ -1,4 +1,4 @@
-"""Training: the loss, overfitting one batch, and a Trainer that evaluates generated captions."""
+"""Training: the loss, overfitting one batch, training arguments, and a Trainer that evaluates generated captions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,45 @@ from helpers.errors import DataError, enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
-from helpers.resuming import checkpoints_folder, improved, resumable
+from helpers.resuming import checkpoints_folder, resumable
 from helpers.settings import Settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
 
 logger = logging.getLogger(__name__)
+
+
+def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy of the next token, in nats, over the caption's tokens and never over padding."""
+    logits, labels = aligned(model, batch)  # (batch, positions, vocabulary), (batch, positions)
+    logits = logits.float().flatten(0, 1)  # (batch * positions, vocabulary); half precision is too coarse here
+    return cross_entropy(logits, labels.flatten(), ignore_index=IGNORED)  # (), a mean over what is not -100
+
+
+def overfit_one_batch(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, steps: int = 60, learning_rate: float = 1e-3
+) -> list[float]:
+    """Trains on one batch again and again, as a check: a model that is able to learn brings the loss near zero.
+
+    Args:
+        model: is changed; give it a copy.
+        batch: as `CaptionCollator` makes it.
+        steps: how often.
+        learning_rate: of AdamW.
+
+    Returns:
+        The loss before each step, in nats per token.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    losses = []
+    for _ in range(steps):
+        loss = caption_loss(model, batch)  # of all captions at once: (), in nats
+        loss.backward()  # each parameter gets a gradient of its own shape
+        optimizer.step()
+        optimizer.zero_grad()  # or the next step would add to these gradients
+        losses.append(loss.item())
+    model.eval()
+    return losses
 
 
 def training_arguments(settings: Settings) -> TrainingArguments:
@@ -36,35 +69,29 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         output_dir=str(checkpoints_folder(settings)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=2 * settings.batch_size,
+        per_device_eval_batch_size=2 * settings.batch_size,  # no gradients to hold
         learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup,
+        lr_scheduler_type="cosine",  # after the warmup it falls to zero
+        warmup_steps=settings.warmup,  # below 1, a share of all steps
         weight_decay=settings.weight_decay,
         seed=settings.seed,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         eval_strategy="steps",
-        eval_steps=0.25,
+        eval_steps=0.25,  # of the training: four times
         eval_on_start=True,
         save_strategy="steps",
         save_steps=0.25,
-        save_total_limit=2,
+        save_total_limit=2,  # the best checkpoint and the newest
         load_best_model_at_end=True,
-        metric_for_best_model="wer",
+        metric_for_best_model="wer",  # of generated captions; the default is the loss
         greater_is_better=False,
-        logging_steps=5,
-        remove_unused_columns=False,
+        logging_steps=5,  # a point of the loss curve is a mean over five
+        remove_unused_columns=False,  # the transform needs columns that the model does not
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=False,
         report_to="none",
     )
-
-
-def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy of the next token, in nats, over the caption's tokens and never over padding."""
-    logits, labels = aligned(model, batch)
-    return cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
 
 class _Epochs(TrainerCallback):
@@ -74,8 +101,7 @@ class _Epochs(TrainerCallback):
         self.transform = transform
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the Trainer."""
-        self.transform.set_epoch((state.epoch or 0) + 1e-6)
+        self.transform.set_epoch((state.epoch or 0) + 1e-6)  # the Trainer's epoch is a fraction: 0.9999… means 1
 
 
 class CaptionTrainer(Trainer):
@@ -95,8 +121,7 @@ class CaptionTrainer(Trainer):
         self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
     ):
         check_output(settings.output, settings.checkpoint)
-        lacking = [split for split in ("train", "validation") if not len(dataset.get(split, ()))]
-        if lacking:
+        if lacking := [split for split in ("train", "validation") if not len(dataset.get(split, ()))]:
             raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
         self.settings, self.data = settings, data or fingerprint(dataset["train"])
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
@@ -105,7 +130,7 @@ class CaptionTrainer(Trainer):
         train.set_transform(transform)
         check_captions([text for captions in dataset["train"]["captions"] for text in captions], transform, settings)
         validation = prepare_pictures(dataset["validation"], processor)
-        validation.set_transform(CaptionTransform(processor, sample=False))
+        validation.set_transform(CaptionTransform(processor, sample=False))  # one loss for every epoch
         super().__init__(
             model=model,
             args=training_arguments(settings),
@@ -116,7 +141,7 @@ class CaptionTrainer(Trainer):
             compute_metrics=make_compute_metrics(processor, dataset["validation"]["captions"]),
             callbacks=[_Epochs(transform)],
         )
-        self.model_accepts_loss_kwargs = False
+        self.model_accepts_loss_kwargs = False  # caption_loss takes no count of tokens
         self.seconds, self.interrupted = 0.0, False
 
     def compute_loss(
@@ -132,14 +157,11 @@ class CaptionTrainer(Trainer):
         """The loss of one batch, the token ids generated from its pictures, and its labels. No logits are kept."""
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
-            loss = caption_loss(model, inputs)
-            made = model.generate(
-                **generation_inputs(inputs),
-                max_new_tokens=self.settings.max_new_tokens,
-                num_beams=1,
-                do_sample=False,
+            loss = caption_loss(model, inputs)  # given all earlier words
+            predictions = model.generate(  # (batch, tokens), greedy
+                **generation_inputs(inputs), max_new_tokens=self.settings.max_new_tokens, num_beams=1, do_sample=False
             )
-        return loss, made, inputs["labels"]
+        return loss, predictions, inputs["labels"]  # the Trainer pads both with -100 to join batches
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Trains. It can be stopped and continued; see `resumable`."""
@@ -147,35 +169,10 @@ class CaptionTrainer(Trainer):
         fresh = resume_from_checkpoint is None
         with resumable(self, fresh=fresh), enough_memory("training", **values):
             output = super().train(resume_from_checkpoint, **kwargs)
-            if not improved(self.state.log_history):
+            errors = [row["eval_wer"] for row in self.state.log_history if "eval_wer" in row]
+            if len(errors) > 1 and min(errors[1:]) >= errors[0]:  # the Trainer itself leaves out the first
                 logger.warning(
                     "No step was better on the validation split than the model before training; the best of them is "
                     "kept. Train for more epochs, at another learning rate, or on more pictures."
                 )
             return output
-
-
-def overfit_one_batch(
-    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, steps: int = 60, learning_rate: float = 1e-3
-) -> list[float]:
-    """Trains on one batch again and again, as a check: a model that is able to learn brings the loss near zero.
-
-    Args:
-        model: is changed; give it a copy.
-        batch: as `CaptionCollator` makes it.
-        steps: how often.
-        learning_rate: of AdamW.
-
-    Returns:
-        The loss before each step, in nats a token.
-    """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
-    losses = []
-    for _ in range(steps):
-        loss = caption_loss(model, batch)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    model.eval()
-    return losses

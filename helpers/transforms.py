@@ -1,4 +1,4 @@
-"""A picture and a caption → tensors; a list of them → a batch."""
+"""Preprocessing: pictures to pixel values, captions to token ids, rows to padded batches with labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 PREPARATION = 3  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
 IGNORED = -100  # the label that torch's cross-entropy leaves out
-MUCH_CUT = 0.8  # a centre crop that leaves less than this of a picture is said
+MUCH_CUT = 0.8  # a centre crop that leaves less than this share of a picture is logged
 
 
 def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
@@ -33,15 +33,22 @@ def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
     Returns:
         uint8, (pictures, 3, height, width).
     """
+    return pixels_and_kept(images, processor)[0]
+
+
+def pixels_and_kept(images: Sequence[Any], processor: Any) -> tuple[np.ndarray, list[float]]:
+    """`picture_pixels`, and `kept_share` of each picture."""
+    kept = [kept_share(image.size, processor) for image in images]
     # Of a very wide or high picture only the middle is resized: the crop leaves no more, and the rest may be gigabytes.
-    middles = [_middle(image) if kept_share(image.size, processor) < 0.1 else image for image in images]
-    made = image_processor_of(processor)(middles, do_rescale=False, do_normalize=False, return_tensors="np")
-    return np.clip(np.rint(made["pixel_values"]), 0, 255).astype(np.uint8)
+    middles = [_middle(image) if share < 0.1 else image for image, share in zip(images, kept, strict=True)]
+    resized = image_processor_of(processor)(middles, do_rescale=False, do_normalize=False, return_tensors="np")
+    pixels = np.clip(np.rint(resized["pixel_values"]), 0, 255)  # (pictures, 3, height, width), as float
+    return pixels.astype(np.uint8), kept
 
 
 def _middle(image: Any) -> Any:
     width, height = image.size
-    most = 2 * min(width, height)
+    most = 2 * min(width, height)  # pixels, of the longer side
     across, down = max(0, width - most) // 2, max(0, height - most) // 2
     return image.crop((across, down, width - across, height - down))
 
@@ -63,9 +70,9 @@ def kept_share(size: tuple[int, int], processor: Any) -> float:
     width, height = size
     if "shortest_edge" in asked:
         scale = asked["shortest_edge"] / min(size)
-        width, height = width * scale, height * scale
+        width, height = width * scale, height * scale  # the picture keeps its shape
     else:
-        width, height = asked["width"], asked["height"]
+        width, height = asked["width"], asked["height"]  # it is squeezed into a given one
     return min(1.0, crop["width"] / width) * min(1.0, crop["height"] / height)
 
 
@@ -85,24 +92,26 @@ def normalized_pixels(pixels: np.ndarray | torch.Tensor, processor: Any) -> torc
 
     Args:
         pixels: uint8, (pictures, 3, height, width).
-        processor: the checkpoint's processor, which holds the three values a channel.
+        processor: the checkpoint's processor, which holds mean and standard deviation per colour channel.
 
     Returns:
         float32, (pictures, 3, height, width); equal to the processor's own pixel_values.
     """
-    image_processor = image_processor_of(processor)
-    mean = torch.tensor(image_processor.image_mean).view(3, 1, 1)
-    std = torch.tensor(image_processor.image_std).view(3, 1, 1)
-    return (torch.as_tensor(pixels).float() * image_processor.rescale_factor - mean) / std
+    factor, mean, std = _scale(processor)
+    return (torch.as_tensor(pixels).float() * factor - mean) / std  # (pictures, 3, height, width), about -2 to 2
 
 
 def denormalize(pixel_values: torch.Tensor, processor: Any) -> np.ndarray:
     """The reverse of `normalized_pixels`, for looking: uint8, (height, width, 3) from (3, height, width)."""
-    image_processor = image_processor_of(processor)
-    mean = torch.tensor(image_processor.image_mean).view(3, 1, 1)
-    std = torch.tensor(image_processor.image_std).view(3, 1, 1)
-    pixels = (pixel_values * std + mean) / image_processor.rescale_factor
-    return pixels.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    factor, mean, std = _scale(processor)
+    pixels = (pixel_values * std + mean) / factor  # (3, height, width), 0 to 255
+    return pixels.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()  # (height, width, 3)
+
+
+def _scale(processor: Any) -> tuple[float, torch.Tensor, torch.Tensor]:
+    values = image_processor_of(processor)
+    mean, std = torch.tensor(values.image_mean), torch.tensor(values.image_std)  # (3,) each
+    return values.rescale_factor, mean.view(3, 1, 1), std.view(3, 1, 1)  # to match (..., 3, height, width)
 
 
 def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
@@ -121,11 +130,11 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
         pictures = [load_image(picture) for picture in batch["image"]]
-        pixels = picture_pixels(pictures, processor)
+        pixels, kept = pixels_and_kept(pictures, processor)  # (pictures, 3, height, width)
         return {
-            "pixels": [picture.tobytes() for picture in pixels],
-            "shape": [list(picture.shape) for picture in pixels],
-            "kept": [kept_share(picture.size, processor) for picture in pictures],
+            "pixels": [picture.tobytes() for picture in pixels],  # 3 * height * width bytes each
+            "shape": [list(picture.shape) for picture in pixels],  # [3, height, width]
+            "kept": kept,
             "captions": batch["captions"],
             "row": rows,
         }
@@ -151,7 +160,7 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
 def stored_pixels(batch: Mapping[str, list]) -> list[torch.Tensor]:
     """The pictures of prepared rows: uint8, (3, height, width) each."""
     return [
-        torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)
+        torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)  # (bytes,) → (3, height, width)
         for data, shape in zip(batch["pixels"], batch["shape"], strict=True)
     ]
 
@@ -159,10 +168,10 @@ def stored_pixels(batch: Mapping[str, list]) -> list[torch.Tensor]:
 class CaptionTransform:
     """Turns prepared rows into model inputs, for `Dataset.set_transform`.
 
-    With several captions a picture, each epoch takes another one, in an order shuffled anew each time all have been
+    With several captions per picture, each epoch takes another one, in an order shuffled anew each time all have been
     taken. The choice is a function of (seed, epoch, row) alone.
 
-    A caption with more tokens than the model has positions is cut, counted in `cut` and said.
+    A caption with more tokens than the model has positions is cut, counted in `cut` and logged.
 
     Args:
         processor: the checkpoint's processor.
@@ -183,13 +192,13 @@ class CaptionTransform:
         """The caption of this epoch for the picture in `row`."""
         if not self.sample:
             return captions[0]
-        turn, place = divmod(self.epoch, len(captions))
+        turn, place = divmod(self.epoch, len(captions))  # a turn takes each caption once
         order = random.Random(f"{self.seed}-{turn}-{row}").sample(range(len(captions)), len(captions))
         return captions[order[place]]
 
     def tokens(self, captions: Sequence[str]) -> list[list[int]]:
         """The token ids of each caption, its start and end included, at most as many as the model has positions."""
-        limit = self.tokenizer.model_max_length
+        limit = self.tokenizer.model_max_length  # the model's text positions
         whole = self.tokenizer(list(captions), verbose=False).input_ids
         long = {text: len(ids) for text, ids in zip(captions, whole, strict=True) if len(ids) > limit}
         if fresh := set(long) - self.cut:
@@ -200,15 +209,12 @@ class CaptionTransform:
                 "shorten them to keep their end.",
                 limit, len(self.cut), long[longest], longest,
             )  # fmt: skip
-        if not long:
-            return whole
-        return self.tokenizer(list(captions), truncation=True, max_length=limit).input_ids
+        return [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in whole]  # the end token stays
 
     def __call__(self, batch: Mapping[str, list]) -> dict[str, list]:
         """A batch of prepared rows → lists of pixels (uint8, (3, height, width)) and input_ids (tokens)."""
         chosen = [self.choose(c, row) for c, row in zip(batch["captions"], batch["row"], strict=True)]
-        tokens = self.tokens(chosen)
-        return {"pixels": stored_pixels(batch), "input_ids": tokens, "row": batch["row"]}
+        return {"pixels": stored_pixels(batch), "input_ids": self.tokens(chosen), "row": batch["row"]}
 
 
 class CaptionCollator:
@@ -228,14 +234,15 @@ class CaptionCollator:
         Labels are -100 on padding, so no loss is taken there; the end token keeps its label.
         """
         longest = max(len(row["input_ids"]) for row in rows)
-        input_ids = torch.full((len(rows), longest), self.pad_id)
-        attention_mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        input_ids = torch.full((len(rows), longest), self.pad_id)  # (batch, tokens): padding everywhere
+        attention_mask = torch.zeros((len(rows), longest), dtype=torch.long)  # (batch, tokens)
         for i, row in enumerate(rows):
-            input_ids[i, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
-            attention_mask[i, : len(row["input_ids"])] = 1
+            input_ids[i, : len(row["input_ids"])] = torch.tensor(row["input_ids"])  # the caption, from the left
+            attention_mask[i, : len(row["input_ids"])] = 1  # and 0 stays on its padding
+        pixels = torch.stack([row["pixels"] for row in rows])  # batch times (3, height, width) → one more dimension
         return {
-            "pixel_values": normalized_pixels(torch.stack([row["pixels"] for row in rows]), self.processor),
+            "pixel_values": normalized_pixels(pixels, self.processor),  # (batch, 3, height, width)
             "input_ids": input_ids,
             "attention_mask": attention_mask,
-            "labels": input_ids.masked_fill(attention_mask == 0, IGNORED),
+            "labels": input_ids.masked_fill(attention_mask == 0, IGNORED),  # (batch, tokens), -100 on padding
         }

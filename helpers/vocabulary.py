@@ -1,4 +1,4 @@
-"""What a checkpoint's vocabulary can write: captions become tokens and text again, and the words are compared.
+"""Vocabulary check: captions become tokens and text again, which shows the words that a tokenizer cannot write.
 
 A WordPiece vocabulary may lack whole scripts, and many take the accents off their letters. A caption that does not come
 back cannot be learnt either: its words are missing from what the model reads, and it can never say them.
@@ -91,27 +91,27 @@ def check_captions(captions: Sequence[str], transform: CaptionTransform, setting
     Raises:
         DataError: most of the words are lost, so that nothing can be learnt.
     """
-    found = round_trip(captions, transform.processor)
-    word, back = found.example
+    trip = round_trip(captions, transform.processor)
+    word, back = trip.example
     shown = f"{word[:40]!r} comes back as {repr(back[:40]) if back else 'nothing'}"
-    if found.wer > MOST_LOST:
+    if trip.wer > MOST_LOST:
         raise DataError(
             f"The vocabulary of {settings.checkpoint} cannot write most words of these captions: {shown}. Choose a "
             "checkpoint that knows their language, or one that reads text byte by byte, such as "
             "nlpconnect/vit-gpt2-image-captioning."
         )
-    if found.changed:
+    if trip.changed:
         logger.warning(
             "The vocabulary of %s cannot write %d of %d captions as they stand: %s. A captioner without a mistake of "
             "its own has a word error rate of about %.3f.",
-            settings.checkpoint, found.changed, found.captions, shown, found.wer,
+            settings.checkpoint, trip.changed, trip.captions, shown, trip.wer,
         )  # fmt: skip
-    # What stands before the end token of an empty caption is given to the model, and not said by it.
+    # What stands before the end token of an empty caption is given to the model, which does not generate it.
     given = len(transform.tokenizer("").input_ids) - 1
-    said = [len(ids) - given for ids in transform.tokens(captions)]
-    if long := [tokens for tokens in said if tokens > settings.max_new_tokens]:
+    generated = [len(ids) - given for ids in transform.tokens(captions)]
+    if long := [tokens for tokens in generated if tokens > settings.max_new_tokens]:
         logger.warning(
             "%d of %d captions need more tokens than Settings.max_new_tokens, which is %d, so what the model says is "
             "cut off there; give %d.",
-            len(long), len(said), settings.max_new_tokens, max(long),
+            len(long), len(generated), settings.max_new_tokens, max(long),
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Lints of the notebooks and the pages around them; the slow tests run every notebook with its solutions."""
 
+import ast
 import itertools
 import json
 import re
@@ -82,20 +83,25 @@ def test_cell_ids_are_named_and_survive_stripping(path):
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in ids)
-    assert [cell.id for cell in tool.stripped(notebook).cells] == ids
+    notebook.cells[-1].metadata |= {"tags": ["kept"], "jupyter": {"outputs_hidden": True}, "scrolled": True}
+    stripped = tool.stripped(notebook).cells
+    assert [cell.id for cell in stripped] == ids
+    assert [cell.metadata for cell in stripped if cell.metadata] == [tool.FOLDED, {"tags": ["kept"]}]
 
 
 @notebooks
 def test_first_two_code_cells(path):
     first, second = code_cells(tool.read(path))[:2]
     assert first.source == tool.first_cell()
-    assert "start(settings)" in second.source
+    assert second.source.splitlines()[-1] == "start(settings)"
+    assert "load_captions" not in second.source  # what loading says is quieted and shown from `start` on
+    assert first.metadata == tool.FOLDED
 
 
 @notebooks
 def test_sizes(path):
     notebook = tool.read(path)
-    assert CELLS[0] <= len(notebook.cells) <= CELLS[1]
+    assert CELLS[0] <= sum(not cell.id.startswith("exercise") for cell in notebook.cells) <= CELLS[1]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert len(cell.source.splitlines()) <= LINES, cell.id
@@ -107,6 +113,80 @@ def test_sizes(path):
 def test_the_sizes_are_those_that_contributors_read():
     said = f"- {CELLS[0]} to {CELLS[1]} cells, code cells of at most {LINES} lines,"
     assert said in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+class Names(ast.NodeVisitor):
+    """What a cell takes from other cells (`read`) and gives them (`bound`: name → its import, if it is one)."""
+
+    def __init__(self, code):
+        self.read, self.bound, self.local = set(), {}, []
+        self.visit(ast.parse(code))
+
+    def visit_in_order(self, *nodes):
+        for node in itertools.chain(*(each if isinstance(each, list) else [each] for each in nodes)):
+            if node is not None:
+                self.visit(node)
+
+    def bind(self, name, source=None):
+        (self.local[-1].add(name) if self.local else self.bound.setdefault(name, source))
+
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Store):
+            self.bind(node.id)
+        elif node.id not in self.bound and not any(node.id in names for names in self.local):
+            self.read.add(node.id)
+
+    def visit_Assign(self, node):
+        self.visit_in_order(node.value, node.targets)
+
+    def visit_AugAssign(self, node):
+        self.visit_in_order(ast.parse(ast.unparse(node.target)), node.value, node.target)
+
+    def visit_For(self, node):
+        self.visit_in_order(node.iter, node.target, node.body, node.orelse)
+
+    def visit_Import(self, node):
+        for alias in node.names:
+            self.bind(alias.asname or alias.name.split(".")[0], f"{getattr(node, 'module', '')}.{alias.name}")
+
+    visit_ImportFrom = visit_Import
+
+    def visit_FunctionDef(self, node):
+        self.bind(node.name)
+        self.visit_in_order(node.decorator_list, node.args.defaults)
+        self.inside(node.args, node.body)
+
+    def visit_Lambda(self, node):
+        self.inside(node.args, node.body)
+
+    def inside(self, arguments, *nodes):
+        self.local.append({argument.arg for argument in ast.walk(arguments) if isinstance(argument, ast.arg)})
+        self.visit_in_order(*nodes)
+        self.local.pop()
+
+    def visit_ListComp(self, node):
+        self.local.append(set())
+        for part in node.generators:
+            self.visit_in_order(part.iter, part.target, part.ifs)
+        self.visit_in_order(*(getattr(node, name) for name in ("elt", "key", "value") if hasattr(node, name)))
+        self.local.pop()
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+
+@notebooks
+def test_no_cell_depends_on_a_name_that_is_bound_twice(path):
+    """So a cell that is run again reads what it read before, whichever cells were run in between."""
+    cells = [Names(cell.source) for cell in code_cells(with_solutions(path))[1:]]
+    for name in set().union(*(cell.read for cell in cells)):
+        sources = [cell.bound[name] for cell in cells if name in cell.bound]
+        assert len(sources) < 2 or (len(set(sources)) == 1 and sources[0]), name
+
+
+def test_what_a_cell_reads_and_binds():
+    cell = Names("from a import b as c\nfor i in n:\n    t[i] = [x + y for x in s if (lambda z: z + w)(x)]\n    k += c")
+    assert (cell.read, cell.bound) == ({"n", "t", "y", "s", "w", "k"}, {"c": "a.b", "i": None, "k": None})
+    assert Names("def f(a, b=d):\n    e = a + g\n    return e\nf(h)").read == {"d", "g", "h"}
 
 
 @notebooks

@@ -74,7 +74,7 @@ def test_what_the_readme_says_of_notebooks_by_number():
     text = page("README.md")
     sources = {path.stem: path.read_text(encoding="utf-8") for path in tool.paths()}
     asking = [str(int(stem[:2])) for stem in tool.ON_GPU]
-    sharing = [str(int(stem[:2])) for stem, source in sources.items() if "share(model" in source]
+    sharing = [str(int(stem[:2])) for stem, source in sources.items() if re.search(r"\bshare\(", source)]
     assert f"notebooks {' and '.join(asking)} ask Colab for one" in text
     assert f"in the settings of notebook {', '.join(sharing[:-1])} or {sharing[-1]}." in text
 

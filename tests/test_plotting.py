@@ -253,11 +253,18 @@ def test_confusions_of_any_number_of_attributes(count):
     assert figure.png()
 
 
-@pytest.mark.parametrize("draw", [plotting.plot_mistakes, plotting.plot_word_mistakes])
-def test_no_mistakes_are_a_figure_too(draw):
-    figure = draw([])
-    assert figure.png()
-    assert "one" in figure.alt
+@pytest.mark.parametrize(
+    ("draw", "nothing", "told"),
+    [
+        (plotting.plot_attribute_counts, {}, "no attribute columns"),
+        (plotting.plot_attribute_accuracy, {"base": {}, "trained": {}}, "no attribute columns"),
+        (plotting.plot_confusions, {}, "no attribute columns"),
+        (plotting.plot_mistakes, [], "No pair"),
+        (plotting.plot_word_mistakes, [], "No word"),
+    ],
+)
+def test_where_there_is_nothing_to_draw_a_sentence_says_so(draw, nothing, told):
+    assert told in draw(nothing)
 
 
 def test_fewer_mistakes_than_asked_for_are_all():
@@ -347,7 +354,7 @@ def installed(tmp_path, monkeypatch):
             paths.append(str(tmp_path / f"{name}.ttf"))
         (tmp_path / "broken.ttf").write_bytes(b"none")
         monkeypatch.setattr(fonts, "findSystemFonts", lambda: [str(tmp_path / "broken.ttf"), *paths])
-        monkeypatch.setattr(fonts, "_said", set())
+        monkeypatch.setattr(fonts, "_logged", set())
         fonts.fonts_for.cache_clear()
 
     yield install

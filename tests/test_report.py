@@ -7,7 +7,8 @@ from html import escape
 import pytest
 
 from helpers.plotting import plot_loss
-from helpers.report import score_rows, write_report
+from helpers.report import about, score_rows, write_report
+from helpers.settings import Settings
 
 
 def test_a_page_holds_texts_tables_and_figures(artifacts):
@@ -40,3 +41,10 @@ def test_an_old_page_is_replaced_as_a_whole(artifacts):
 def test_scores_stand_with_their_intervals(value):
     systems = {"trained": {"wer": {"value": value, "low": 0.1, "high": 2.0}}}
     assert score_rows(systems) == [{"system": "trained", "wer": f"{value:.3f} (0.100 to 2.000)"}]
+
+
+def test_a_page_says_what_it_is_about(dataset):
+    settings = Settings(checkpoint="models/git-tiny", dataset="/home/me/birds.csv")
+    said = about(settings, dataset)
+    assert said.startswith("models/git-tiny fine-tuned on birds.csv, 20")
+    assert said.endswith("Pictures: 8 for train, 4 for validation, 4 for test.")

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from helpers.paths import ROOT, artifacts_folder
 
 FOLDER = ROOT / "notebooks"
-FIRST_CELL = """# On your own machine this cell does nothing. In Colab it fetches the project and what it needs.
+FIRST_CELL = """# @title Set up Colab: fetches the project and what it needs. On your own machine it does nothing.
 import os
 import sys
 
@@ -35,6 +35,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../helpers"):
     assert os.path.exists(f"{{folder}}/.ready"), "See above, then run this cell again."
     os.chdir(f"{{folder}}/notebooks")
     sys.path.insert(0, "..")"""
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # in Colab its title is seen, in JupyterLab a bar
 # Notebooks that are slow without a GPU: Colab opens these with one.
 ON_GPU = ("03_train", "06_your_own_pictures")
 GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}
@@ -63,7 +64,8 @@ def write(notebook: NotebookNode, path: Path) -> None:
 def stripped(notebook: NotebookNode) -> NotebookNode:
     """Without outputs, execution counts and whatever else a run leaves behind; cell ids stay."""
     for cell in notebook.cells:
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        kept = {key: value for key, value in cell.metadata.items() if key == "tags" or FOLDED.get(key) == value}
+        cell.metadata = kept
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -91,7 +93,7 @@ def badge(name: str) -> str:
 
 
 def links(repository: str | None = None) -> None:
-    """Writes badges, first cells and who asks for a GPU; a new owner/name goes into pyproject.toml first."""
+    """Writes badges, folded first cells and who asks for a GPU; a new owner/name goes into pyproject.toml first."""
     if repository:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise SystemExit(f"{repository} is no address; give owner/name.")
@@ -102,7 +104,7 @@ def links(repository: str | None = None) -> None:
         notebook = read(path)
         title, code = notebook.cells[0], next(cell for cell in notebook.cells if cell.cell_type == "code")
         title.source = re.sub(BADGE_PATTERN, lambda _, name=path.name: badge(name), title.source, count=1)
-        code.source = first_cell()
+        code.source, code.metadata = first_cell(), FOLDED
         for key, value in GPU.items():
             notebook.metadata.pop(key, None)
             if path.stem in ON_GPU:

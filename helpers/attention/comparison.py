@@ -1,8 +1,8 @@
-"""How far attention and occlusion agree, for one caption and over a set of pictures."""
+"""Agreement of attention and occlusion maps: Spearman's rank correlation, per caption and over a set of pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +64,12 @@ def agreement(attention: np.ndarray, occluded: np.ndarray) -> np.ndarray:
         )
     ranked = []
     for maps, least in ((attention, 0.0), (occluded, ROUNDING)):
-        flat = maps.reshape(len(maps), np.prod(maps.shape[1:], dtype=int))
+        flat = maps.reshape(len(maps), np.prod(maps.shape[1:], dtype=int))  # (words, patches)
         ranks = rankdata(flat, axis=1) if len(flat) else flat
-        ranks = ranks - ranks.mean(axis=1, keepdims=True)
+        ranks = ranks - ranks.mean(axis=1, keepdims=True)  # (words, patches), each row with the mean 0
         ranks[np.ptp(flat, axis=1) <= least] = np.nan
-        ranked.append(ranks / np.sqrt((ranks**2).sum(axis=1, keepdims=True)))
-    return ranked[0] @ ranked[1].T
+        ranked.append(ranks / np.sqrt((ranks**2).sum(axis=1, keepdims=True)))  # and the length 1
+    return ranked[0] @ ranked[1].T  # (words, patches) times (patches, words): the correlation of every pair
 
 
 def split_agreement(
@@ -106,23 +106,27 @@ def split_agreement(
     """
     check_window(window)
     patch_grid(model)
-    said: list[list[int]] = []
-    for start in range(0, len(images), batch_size):
-        pictures = [load_image(image) for image in images[start : start + batch_size]]
-        said += greedy_token_ids(model, processor, picture_pixels(pictures, processor), max_new_tokens)
+
+    def captioned() -> Iterator[tuple[np.ndarray, list[int]]]:
+        for start in range(0, len(images), batch_size):
+            pictures = [load_image(image) for image in images[start : start + batch_size]]
+            pixels = picture_pixels(pictures, processor)  # (batch, 3, height, width)
+            yield from zip(pixels, greedy_token_ids(model, processor, pixels, max_new_tokens), strict=True)
+
     per_picture, others, words, left_out = [], [], [], 0
-    for image, token_ids in zip(tqdm(images, desc="Covering pictures", unit="picture"), said, strict=True):
-        pixels = picture_pixels([load_image(image)], processor)
-        found = maps_of(model, processor, pixels, token_ids)
-        table = agreement(found.maps, falls_of(model, processor, pixels, token_ids, window, batch_size))
-        own = np.diag(table)
+    for picture, token_ids in tqdm(captioned(), total=len(images), desc="Covering pictures", unit="picture"):
+        pixels = picture[None]  # (1, 3, height, width)
+        attended = maps_of(model, processor, pixels, token_ids)
+        falls = falls_of(model, processor, pixels, token_ids, window, batch_size)  # (words, rows, columns)
+        table = agreement(attended.maps, falls)  # (words, words)
+        own = np.diag(table)  # (words,): each word with itself
         kept = np.isfinite(own)
         left_out += int((~kept).sum())
-        words += [(word, float(value)) for word, value in zip(found.words, own, strict=True) if np.isfinite(value)]
+        words += [(word, float(value)) for word, value in zip(attended.words, own, strict=True) if np.isfinite(value)]
         per_picture.append(float(own[kept].mean()) if kept.any() else np.nan)
-        apart = table[~np.eye(len(table), dtype=bool)]
+        apart = table[~np.eye(len(table), dtype=bool)]  # (words * (words - 1),): each word with every other
         others += [apart[np.isfinite(apart)].mean()] if np.isfinite(apart).any() else []
-    values = np.array(per_picture)
+    values = np.array(per_picture)  # (pictures,)
     compared = values[np.isfinite(values)]
     if not len(compared):
         raise CaptioningError(

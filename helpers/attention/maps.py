@@ -1,4 +1,4 @@
-"""Where the model looks as it says a word, and a check of whether that is where the word comes from.
+"""Attention and occlusion maps of a caption's words: where the model looks, and which patches a word depends on.
 
 Attention is what the model reports of itself: attention weights need not explain a prediction (Jain and Wallace,
 2019). Occlusion asks from outside: cover a part of the picture, and see which words become less likely (Zeiler and
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,7 @@ import torch
 from transformers import PreTrainedModel
 
 from helpers.errors import CaptioningError
-from helpers.families import (
-    FAMILIES,
-    aligned,
-    end_token_id,
-    family_of,
-    generation_inputs,
-    model_inputs,
-    picture_tokens,
-    tokenizer_of,
-    vision_encoder_of,
-)
+from helpers.families import FAMILIES, aligned, end_token_id, family_of, model_inputs, picture_tokens, tokenizer_of
 from helpers.inference import word_places
 from helpers.reading.pictures import load_image
 from helpers.transforms import normalized_pixels, picture_pixels
@@ -97,16 +88,15 @@ def greedy_token_ids(
 ) -> list[list[int]]:
     """Greedy captions of pictures (pictures, 3, height, width): token ids from the start to the end token."""
     model.eval()
-    values = normalized_pixels(pixels, processor).to(model.device)
-    inputs = generation_inputs({"pixel_values": values})
-    made = model.generate(**inputs, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens).tolist()
+    values = normalized_pixels(pixels, processor).to(model.device)  # (pictures, 3, height, width)
+    made = model.generate(pixel_values=values, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens)
     end = end_token_id(tokenizer_of(processor))
-    return [ids[: [*ids, end].index(end) + 1] for ids in made]
+    return [ids[: [*ids, end].index(end) + 1] for ids in made.tolist()]  # of (pictures, tokens), without the padding
 
 
 def _batch(pixels: np.ndarray, token_ids: Sequence[int], processor: Any) -> dict[str, torch.Tensor]:
     """The same caption beside each picture."""
-    ids = torch.tensor([list(token_ids)] * len(pixels))
+    ids = torch.tensor([list(token_ids)] * len(pixels))  # (pictures, tokens)
     values = normalized_pixels(pixels, processor)
     return {"pixel_values": values, "input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
 
@@ -119,13 +109,14 @@ def _words(token_ids: Sequence[int], processor: Any) -> list[tuple[str, list[int
 
 def _word_sums(values: torch.Tensor, words: Sequence[tuple[str, list[int]]]) -> np.ndarray:
     """Adds up the values of each word's pieces: (batch, tokens - 1) → (batch, words)."""
-    sums = [values[:, pieces].sum(dim=1) for _, pieces in words]
+    sums = [values[:, pieces].sum(dim=1) for _, pieces in words]  # (batch,) each
     return torch.stack(sums, dim=1).cpu().numpy() if sums else np.zeros((len(values), 0))
 
 
 def _token_logs(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Log-probability of each label: (batch, tokens - 1)."""
-    return -torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").double()
+    logits = logits.transpose(1, 2)  # (batch, vocabulary, tokens - 1), as cross_entropy wants it
+    return -torch.nn.functional.cross_entropy(logits, labels, reduction="none").double()
 
 
 @torch.inference_mode()
@@ -134,17 +125,17 @@ def maps_of(model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_id
     model.eval()
     words = _words(token_ids, processor)
     logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
-    rows, columns = attention.shape[2:]
-    means = [attention[0, pieces].mean(dim=0) for _, pieces in words]
+    rows, columns = attention.shape[2:]  # of (1, tokens - 1, rows, columns)
+    means = [attention[0, pieces].mean(dim=0) for _, pieces in words]  # (pieces, rows, columns) → (rows, columns)
     maps = torch.stack(means).cpu().double().numpy() if means else np.zeros((0, rows, columns))
-    on_patches = maps.sum(axis=(1, 2))
+    on_patches = maps.sum(axis=(1, 2))  # (words, rows, columns) → (words,)
     return WordMaps(
         words=tuple(word for word, _ in words),
-        probabilities=np.exp(_word_sums(_token_logs(logits, labels), words)[0]),
+        probabilities=np.exp(_word_sums(_token_logs(logits, labels), words)[0]),  # (1, words) → (words,)
         maps=maps / np.where(on_patches > 0, on_patches, 1)[:, None, None],
         on_patches=on_patches,
         token_ids=tuple(token_ids),
-        picture=pixels[0].transpose(1, 2, 0),
+        picture=pixels[0].transpose(1, 2, 0),  # (3, height, width) → (height, width, 3)
     )
 
 
@@ -166,7 +157,7 @@ def occlusion(
         model: a GIT captioner.
         processor: its processor.
         image: anything that `load_image` takes.
-        caption: what `word_attention` found for this picture, or a text.
+        caption: what `word_attention` gave for this picture, or a text.
         window: side of the window in patches, an odd number; at the edges it is cut off.
         batch_size: covered pictures at a time.
 
@@ -202,25 +193,25 @@ def falls_of(
     model.eval()
     rows, columns = patch_grid(model)
     words = _words(token_ids, processor)
-    pictures = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])
+    pictures = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])  # (1 + patches, 3, height, width)
     logs = []
     for start in range(0, len(pictures), batch_size):
         logits, labels = aligned(model, _batch(pictures[start : start + batch_size], token_ids, processor))
-        logs.append(_word_sums(_token_logs(logits, labels), words))
-    whole, *covered = np.concatenate(logs)
-    return (whole - np.array(covered)).T.reshape(len(words), rows, columns)
+        logs.append(_word_sums(_token_logs(logits, labels), words))  # (batch, words)
+    whole, *covered = np.concatenate(logs)  # (1 + patches, words): a row for the whole picture comes first
+    return (whole - np.array(covered)).T.reshape(len(words), rows, columns)  # from (patches, words)
 
 
 def _covered(picture: np.ndarray, rows: int, columns: int, window: int) -> np.ndarray:
     """A copy of the picture (3, height, width) for each patch, with the window over it."""
-    height, width = picture.shape[1] // rows, picture.shape[2] // columns
-    color = picture.mean(axis=(1, 2), keepdims=True).round()
-    copies = np.repeat(picture[None], rows * columns, axis=0)
+    height, width = picture.shape[1] // rows, picture.shape[2] // columns  # of a patch, in pixels
+    color = picture.mean(axis=(1, 2), keepdims=True).round()  # (3, 1, 1)
+    copies = np.repeat(picture[None], rows * columns, axis=0)  # (patches, 3, height, width)
+    reach = window // 2  # patches to each side
     for copy, (row, column) in zip(copies, np.ndindex(rows, columns), strict=True):
-        top, left = max(row - window // 2, 0), max(column - window // 2, 0)
-        copy[:, top * height : (row + window // 2 + 1) * height, left * width : (column + window // 2 + 1) * width] = (
-            color
-        )
+        down = slice(max(row - reach, 0) * height, (row + reach + 1) * height)
+        across = slice(max(column - reach, 0) * width, (column + reach + 1) * width)
+        copy[:, down, across] = color
     return copies
 
 
@@ -231,13 +222,10 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
         CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
     """
     if not family_of(model).sees_patches:
-        able = ", ".join(kind for kind, family in FAMILIES.items() if family.sees_patches)
+        fit = ", ".join(name for name, family in FAMILIES.items() if family.sees_patches)
         kind = model.config.model_type
-        raise CaptioningError(
-            f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {able}."
-        )
-    vision = vision_encoder_of(model).config
-    side = vision.image_size // vision.patch_size
+        raise CaptioningError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {fit}.")
+    side = isqrt(picture_tokens(model) - 1)  # one of the tokens is the class token, which is no patch
     return side, side
 
 
@@ -265,6 +253,8 @@ def aligned_attention(
     inputs = {name: value.to(model.device) for name, value in model_inputs(batch).items()}
     tokens = batch["input_ids"].shape[1]
     outputs = model(**inputs, logits_to_keep=tokens, use_cache=False, output_attentions=True)
-    attention = torch.stack(outputs.attentions).mean(dim=(0, 2))  # (batch, picture + tokens, picture + tokens)
-    to_patches = attention[:, -tokens:-1, 1 : picture_tokens(model)].unflatten(-1, (rows, columns))
+    attention = torch.stack(outputs.attentions)  # (layers, batch, heads, picture + tokens, picture + tokens)
+    attention = attention.mean(dim=(0, 2))  # (batch, picture + tokens, picture + tokens)
+    to_patches = attention[:, -tokens:-1, 1 : picture_tokens(model)]  # (batch, tokens - 1, patches)
+    to_patches = to_patches.unflatten(-1, (rows, columns))  # (batch, tokens - 1, rows, columns)
     return outputs.logits[:, :-1], batch["labels"][:, 1:].to(model.device), to_patches

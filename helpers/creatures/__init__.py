@@ -1,4 +1,4 @@
-"""Pocket Creatures: their attributes, the captions that name them, and the pen that draws them."""
+"""Pocket Creatures, the shipped data set: their attributes, the captions that name them, the pen that draws them."""
 
 from helpers.creatures.attributes import (
     ATTRIBUTES,

@@ -21,7 +21,8 @@ ATTRIBUTES: dict[str, list[str]] = {
     "tail": ["none", "curly", "spiky"],
     "mouth": ["smile", "frown", "open"],
 }
-# One pattern a value; colours are found by their order instead. "round" is a body unless it stands before "ears".
+NO_ATTRIBUTES = "This data set has no attribute columns."  # said in place of a figure
+# One pattern per value; colours are found by their order instead. "round" is a body unless it stands before "ears".
 _PATTERNS = {
     "pattern": {"spotted": r"spotted|spots", "striped": r"striped|stripes"},
     "body": {value: rf"{value}(?! ears)" for value in ATTRIBUTES["body"]},
@@ -47,16 +48,16 @@ def attributes_of(caption: str) -> dict[str, str]:
     """
     text = " ".join(re.findall(r"[a-z]+", caption.lower()))
     colors = re.findall(rf"\b(?:{'|'.join(ATTRIBUTES['color'])})\b", text)
-    found = {"color": colors[0] if colors else "none", "second_color": colors[1] if len(colors) > 1 else "none"}
+    named = {"color": colors[0] if colors else "none", "second_color": colors[1] if len(colors) > 1 else "none"}
     for name, values in _PATTERNS.items():
         hits = {value: re.search(rf"\b(?:{pattern})\b", text) for value, pattern in values.items()}
         places = {value: hit.start() for value, hit in hits.items() if hit}
-        found[name] = min(places, key=places.get) if places else ("plain" if name == "pattern" else "none")
-    return found
+        named[name] = min(places, key=places.get) if places else ("plain" if name == "pattern" else "none")
+    return named
 
 
 def attribute_columns(split: Dataset) -> dict[str, list[str]]:
-    """The attribute columns that a split has: name → a value a picture; empty for any other data set."""
+    """The attribute columns that a split has: name → one value per picture; empty for any other data set."""
     return {name: list(split[name]) for name in ATTRIBUTES if name in split.column_names}
 
 
@@ -64,15 +65,15 @@ def attributes_right(predictions: Sequence[str], truth: Mapping[str, Sequence[st
     """Whether each caption names each attribute rightly.
 
     Args:
-        predictions: one caption a picture.
-        truth: name → a value a picture, as `attribute_columns` gives it.
+        predictions: one caption per picture.
+        truth: name → one value per picture, as `attribute_columns` gives it.
 
     Returns:
         name → bool, (pictures,).
     """
-    said = [attributes_of(caption) for caption in predictions]
+    named = [attributes_of(caption) for caption in predictions]
     return {
-        name: np.array([found[name] == value for found, value in zip(said, values, strict=True)])
+        name: np.array([each[name] == value for each, value in zip(named, values, strict=True)])
         for name, values in truth.items()
     }
 
@@ -103,18 +104,18 @@ def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequenc
     if it is true of a picture ("black"), and its own column alone if it was only said ("none" for the mouth).
 
     Args:
-        predictions: one caption a picture.
-        truth: name → a value a picture, as `attribute_columns` gives it.
+        predictions: one caption per picture.
+        truth: name → one value per picture, as `attribute_columns` gives it.
 
     Returns:
         name → `Confusion`.
     """
-    found = [attributes_of(caption) for caption in predictions]
+    named = [attributes_of(caption) for caption in predictions]
     confusions = {}
     for name, values in truth.items():
-        pairs = Counter(zip(values, (each[name] for each in found), strict=True))
+        pairs = Counter(zip(values, (each[name] for each in named), strict=True))
         true = list(dict.fromkeys([*ATTRIBUTES[name], *sorted(set(values))]))
-        said = list(dict.fromkeys([*true, *sorted(each[name] for each in found)]))
+        said = list(dict.fromkeys([*true, *sorted(each[name] for each in named)]))
         counts = np.array([[pairs[value, answer] for answer in said] for value in true])
         confusions[name] = Confusion(true, said, counts)
     return confusions

@@ -1,8 +1,4 @@
-"""Which creatures there are, and what is said of them.
-
-Two ways of speaking live here. `captions_of` writes the three captions of a Pocket Creature. `base_captions_of`
-writes what the base model git-tiny learns from: the same facts as lists, in other orders and partly in other words.
-"""
+"""Captions of Pocket Creatures: three per creature, written from its attributes; and creatures drawn at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of captioned pictures such as people have: mixed kinds of files, a few faults; for whoever has none yet."""
+"""Example folders for notebook 6: pictures with captions.csv and a few faults, and new pictures without captions."""
 
 from __future__ import annotations
 

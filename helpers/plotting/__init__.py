@@ -1,4 +1,6 @@
-"""Every figure of the series. Each is returned, never shown, and carries its own description as alt text.
+"""Figures and charts (matplotlib) of the series. Each is returned, never shown, and carries its own alt text.
+
+Where there is nothing to draw, a sentence is returned that says so.
 
 This is the one place to import figures from; the modules below it are divided by what is drawn.
 """

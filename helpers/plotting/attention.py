@@ -1,4 +1,4 @@
-"""Figures of where a captioner looks."""
+"""Figures of attention and occlusion: a picture per word, with the patches that the word looks at or depends on."""
 
 from __future__ import annotations
 
@@ -83,17 +83,17 @@ def plot_word_attention(
         _draw_map(top, gray, layers[0][i], max(layers[0][i].max(), 4 / layers[0][i].size), GREEN)
         top.set_xlabel(f"{layers[0][i].max():.0%}", fontsize=8, labelpad=1)
         peak = np.unravel_index(layers[0][i].argmax(), layers[0][i].shape)
-        said = f"{word!r} looks most at the {_place_of(*peak, layers[0][i].shape)} ({layers[0][i].max():.0%})"
+        sentence = f"{word!r} looks most at the {_place_of(*peak, layers[0][i].shape)} ({layers[0][i].max():.0%})"
         if len(layers) > 1:
             falls = layers[1][i]
             bottom = axes[block * len(layers) + 1, column]
             _draw_map(bottom, gray, falls, max(np.abs(falls).max(), FAINT_FALL), RED)
             bottom.set_xlabel(f"{max(falls.max(), 0):.2f}", fontsize=8, labelpad=1)
             peak = _place_of(*np.unravel_index(falls.argmax(), falls.shape), falls.shape)
-            said += (
+            sentence += (
                 f" and depends most on the {peak}" if falls.max() >= FAINT_FALL else " and depends on no single patch"
             )
-        told.append(said)
+        told.append(sentence)
     keys = {"attention as the word is said (below: share of the top patch)": GREEN}
     if len(layers) > 1:
         keys |= {"covered, the word becomes less likely (below: most, in nats)": RED, "more likely": BLUE}

@@ -1,4 +1,4 @@
-"""Charts of what a captioner is given and how it learns: captions, tokens, attention, loss."""
+"""Charts of a data set and of training: attributes, caption words, token lengths, padding, attention rule, loss."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, RED, SKY, DescribedFigure, axes_of, new_figure, styled
 
 
@@ -40,8 +41,10 @@ def plot_caption_words(captions: Sequence[str], *, most: int = 20) -> DescribedF
 
 
 @styled
-def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigure:
-    """How often each value stands in each column: a panel a column."""
+def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigure | str:
+    """How often each value stands in each column: one panel per column."""
+    if not columns:
+        return NO_ATTRIBUTES
     figure = new_figure(10, 2.2 * -(-len(columns) // 3))
     axes = axes_of(figure, -(-len(columns) // 3), 3).flat
     parts, rows = [], []
@@ -151,7 +154,7 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
         for step, error in zip(steps, errors, strict=True):
             right.annotate(f"{error:.2f}", (step, error), textcoords="offset points", xytext=(2, 5))
         right.set_ylim(0, max(errors) * 1.18 + 0.02)
-    left.set(title="Loss", xlabel="step", ylabel="nats a token")
+    left.set(title="Loss", xlabel="step", ylabel="nats per token")
     left.set_ylim(bottom=0)
     left.legend()
     right.set(title="Word error rate of generated captions", xlabel="step", ylabel="errors per word")
@@ -173,7 +176,7 @@ def plot_loss(losses: Sequence[float], *, title: str, floor: float | None = None
     if floor is not None:
         ax.axhline(floor, color=GRAY, linestyle=":")
         ax.text(len(losses), floor, f"{floor:.2f}", ha="right", va="bottom", color="#555555")
-    ax.set(title=title, xlabel="step", ylabel="loss, nats a token")
+    ax.set(title=title, xlabel="step", ylabel="loss, nats per token")
     ax.set_ylim(bottom=0)
     ax.grid(True)
     figure.alt = f"{title}: the loss goes from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps."

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 logger = logging.getLogger(__name__)
 
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
 def fit_fonts(figure: Figure) -> None:
@@ -23,8 +23,8 @@ def fit_fonts(figure: Figure) -> None:
     if families:
         for text in texts:
             text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *families])))
-    if fresh := sorted(lacking - _said):
-        _said.update(fresh)
+    if fresh := sorted(lacking - _logged):
+        _logged.update(fresh)
         logger.warning(
             "No font of this machine has %s, so boxes stand there in the figure; install one that has, such as Noto "
             "Sans CJK, and restart the kernel.",

@@ -1,4 +1,4 @@
-"""Pictures with what is said of them."""
+"""Figures of pictures: grids with captions, galleries of mistakes, pairs, and a picture cut into patches."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[
 
     Args:
         before: the stored picture.
-        seen: what the model sees, turned back to uint8, (height, width, 3).
+        seen: what the model sees, denormalized: uint8, (height, width, 3).
         patch: the side of a patch in pixels.
         titles: a line for each of the three.
     """
@@ -99,6 +99,6 @@ def plot_gallery(
     """Pictures with what was said and what should have been; words that differ stand in brackets."""
     texts = []
     for reference, prediction in zip(references, predictions, strict=True):
-        right, said = marked_differences(reference, prediction)
-        texts.append(f"said: {said}\ntrue: {right}")
+        marked, predicted = marked_differences(reference, prediction)
+        texts.append(f"said: {predicted}\ntrue: {marked}")
     return plot_captioned_images(images, texts, columns=3, title=title)

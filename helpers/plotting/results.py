@@ -1,4 +1,4 @@
-"""Charts of what a captioner says: scores, mistakes, probabilities."""
+"""Charts of an evaluation: scores, attribute accuracy, confusions, word mistakes, caption lengths, probabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
-from helpers.creatures import Confusion
+from helpers.creatures.attributes import NO_ATTRIBUTES, Confusion
 from helpers.metrics import METRICS
 from helpers.plotting.figure import (
     BLUE,
@@ -69,8 +69,10 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
 
 
 @styled
-def plot_attribute_accuracy(accuracy: Mapping[str, Mapping[str, float]]) -> DescribedFigure:
+def plot_attribute_accuracy(accuracy: Mapping[str, Mapping[str, float]]) -> DescribedFigure | str:
     """The share of pictures whose attribute is right: system → column → accuracy."""
+    if not any(accuracy.values()):
+        return NO_ATTRIBUTES
     columns = list(next(iter(accuracy.values())))
     figure = new_figure(10, 0.9 + 0.1 * len(columns) * (2 + max(2, len(accuracy))))
     ax = axes_of(figure, 1, 1)[0, 0]
@@ -123,13 +125,15 @@ def _cell_colors(counts: np.ndarray) -> np.ndarray:
 
 
 @styled
-def plot_confusions(confusions: Mapping[str, Confusion], *, title: str = "") -> DescribedFigure:
-    """What was said for what: a panel an attribute, a row a true value, the pictures in numbers.
+def plot_confusions(confusions: Mapping[str, Confusion], *, title: str = "") -> DescribedFigure | str:
+    """What was said for what, in numbers of pictures: one panel per attribute, one row per true value.
 
     Args:
         confusions: name → Confusion, as `attribute_confusions` gives it.
         title: a line above the panels.
     """
+    if not confusions:
+        return NO_ATTRIBUTES
     columns = min(3, len(confusions))
     rows = -(-len(confusions) // columns)
     sizes = [len(confusion.true) for confusion in confusions.values()]
@@ -165,7 +169,7 @@ def plot_confusions(confusions: Mapping[str, Confusion], *, title: str = "") -> 
 
 
 @styled
-def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: str = "") -> DescribedFigure:
+def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: str = "") -> DescribedFigure | str:
     """The pairs of values that were confused most often, as bars.
 
     Args:
@@ -173,39 +177,40 @@ def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: s
         most: how many pairs are drawn.
         title: a line above the bars; what they show, where it is empty.
     """
+    if not rows:
+        return "No pair of values is confused."
     shown = rows[:most]
-    figure = new_figure(8, 1.1 + 0.3 * max(len(shown), 1))
+    figure = new_figure(8, 1.1 + 0.3 * len(shown))
     ax = axes_of(figure, 1, 1)[0, 0]
     names = [f"{row['attribute']}: {row['true']} → {row['said']}" for row in shown]
     counts = [row["pictures"] for row in shown]
     ax.barh(names[::-1], counts[::-1], color=ORANGE)
     for place, row in enumerate(shown[::-1]):
         ax.text(row["pictures"], place, f" {row['pictures']} of {row['of']}", va="center", fontsize=9)
-    if not shown:
-        ax.text(0.5, 0.5, "no mistakes", ha="center", va="center", transform=ax.transAxes)
-        ax.set_yticks([])
     title = title or (f"The {len(shown)} most confused pairs" if len(rows) > most else "Every pair that was confused")
-    ax.set(title=title, xlabel="pictures (of those with the true value)", xlim=(0, max(counts, default=1) * 1.2))
+    ax.set(title=title, xlabel="pictures (of those with the true value)", xlim=(0, max(counts) * 1.2))
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.tables = [shown]
     told = ", ".join(f"{name} {row['pictures']} of {row['of']}" for name, row in zip(names, shown, strict=True))
-    figure.alt = f"{title}, true → said, in pictures: {told or 'none'}."
+    figure.alt = f"{title}, true → said, in pictures: {told}."
     return figure
 
 
 @styled
-def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> DescribedFigure:
+def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> DescribedFigure | str:
     """The words that go wrong most often: missed to the left, invented to the right.
 
     Args:
         rows: as `word_mistakes` gives them.
         most: how many words are drawn.
     """
+    if not rows:
+        return "No word is missed or invented."
     shown = rows[:most][::-1]
-    figure = new_figure(8, 1.2 + 0.27 * max(len(shown), 1))
+    figure = new_figure(8, 1.2 + 0.27 * len(shown))
     ax = axes_of(figure, 1, 1)[0, 0]
     words = [row["word"] for row in shown]
-    reach = max((max(row["missed"], row["invented"]) for row in shown), default=1)
+    reach = max(max(row["missed"], row["invented"]) for row in shown)
     for key, sign, color in (("missed", -1, BLUE), ("invented", 1, ORANGE)):
         ax.barh(words, [sign * row[key] for row in shown], color=color)
         for place, row in enumerate(shown):
@@ -213,17 +218,13 @@ def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> 
                 side = "right" if sign < 0 else "left"
                 ax.text(sign * (row[key] + reach * 0.02), place, row[key], ha=side, va="center", fontsize=9)
     ax.axvline(0, color="#444444", linewidth=0.8)
-    if not shown:
-        ax.text(0.5, 0.5, "no word is missed or invented", ha="center", va="center", transform=ax.transAxes,
-                backgroundcolor="white")  # fmt: skip
-        ax.set_yticks([])
     ax.set(title="Words: missed (left, blue) and invented (right, orange)", xlabel="times",
            xlim=(-1.15 * reach, 1.15 * reach))  # fmt: skip
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     figure.tables = [[{key: row[key] for key in ("word", "missed", "invented")} for row in rows[:most]]]
     told = ", ".join(f"{r['word']} missed {r['missed']} invented {r['invented']}" for r in rows[:most])
-    figure.alt = f"Bars to both sides, a word a line: how often it was missed and invented. {told or 'None'}."
+    figure.alt = f"Bars to both sides, one line per word: how often it was missed and invented. {told}."
     return figure
 
 
@@ -267,7 +268,7 @@ def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
     ]
     figure.alt = (
         f"Two histograms. Left: captions have {said.min():.0f} to {said.max():.0f} words, {said.mean():.1f} on "
-        f"average; their references {expected.mean():.1f}. Right: the difference a picture, from "
+        f"average; their references {expected.mean():.1f}. Right: the difference per picture, from "
         f"{(said - expected).min():+.1f} to {(said - expected).max():+.1f} words."
     )
     return figure
