@@ -1,4 +1,4 @@
-"""Paths: the project's root, the artifacts folder, relative names, output folders; files written whole or not at all."""
+"""Paths: the root, the artifacts folder, relative names, output folders; files written whole or not at all."""
 
 from __future__ import annotations
 
