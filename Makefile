@@ -8,6 +8,13 @@ COLAB_READY := .venv-colab/.ready
 # help. Each process needs about 1 GB; of the slow tests, one needs about 4 GB.
 TESTS := OMP_NUM_THREADS=1 @/pytest -n auto --maxprocesses 4 --dist worksteal tests
 
+# Copies of the notebooks are executed, in order, in a folder of their own, so that a learner's is never touched; what
+# reads them follows in the same line. KEEP names a folder that stays.
+KEEP ?=
+EXECUTE := folder=$(or $(abspath $(KEEP)),$$(mktemp -d)) && { test -n "$(KEEP)" || trap 'rm -rf "$$folder"' EXIT; } && \
+	export PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder && \
+	@/pytest --nbmake --overwrite --nbmake-timeout=900 -v $$(@/python -m tools.notebooks copies)
+
 .PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes results bench
 
 setup: $(READY)
@@ -26,12 +33,11 @@ lab: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(subst @,$(BIN),$(TESTS)) -m "not slow"
+	$(subst @,$(BIN),$(TESTS)) -m "not slow and not executed"
 
-# The notebooks share one temporary artifacts folder, in order, so a learner's own is never touched.
 test: check
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	CAPTIONING_ARTIFACTS=$$folder $(BIN)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
+	@$(subst @,$(BIN),$(EXECUTE)) && $(BIN)/python -m tools.notebooks pages && \
+	EXECUTED_NOTEBOOKS=$$folder/notebooks OMP_NUM_THREADS=1 $(BIN)/pytest -m executed tests
 
 test-full: $(READY)
 	$(subst @,$(BIN),$(TESTS)) -m slow
@@ -50,10 +56,9 @@ $(COLAB_READY): tests/colab.txt requirements-colab.txt requirements-dev.txt pypr
 
 # Tests, first cell and notebooks with Colab's versions; PYTHONPATH does what the first cell does there.
 test-colab: $(COLAB_READY)
-	$(subst @,$(COLAB),$(TESTS)) -m "not slow"
+	$(subst @,$(COLAB),$(TESTS)) -m "not slow and not executed"
 	$(COLAB)/pytest -m slow tests/test_colab.py
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder $(COLAB)/pytest --nbmake --nbmake-timeout=900 -v $(wildcard notebooks/0*.ipynb)
+	@$(subst @,$(COLAB),$(EXECUTE))
 
 data: $(READY)
 	$(BIN)/python -m tools.make_data
@@ -78,7 +83,6 @@ results: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.recipes
-	$(BIN)/python -m benchmarks.training_share
 	$(BIN)/python -m benchmarks.metrics_speed
 	$(BIN)/python -m benchmarks.data_memory
 

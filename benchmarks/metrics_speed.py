@@ -7,20 +7,16 @@ tells a process the most memory that it ever held.
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from helpers.metrics import caption_metrics, score
-from helpers.paths import ROOT
+from tools.machine import keep, memory
 
 PICTURES, REFERENCES, WORDS = 5000, 5, 8000
-FILE = ROOT / "benchmarks" / "results" / "metrics_speed.json"
 
 
 def captions(seed: int = 0) -> tuple[list[str], list[str], list[list[str]]]:
@@ -46,12 +42,6 @@ def captions(seed: int = 0) -> tuple[list[str], list[str], list[list[str]]]:
     return *systems, references
 
 
-def memory(field: str) -> float:
-    """MB that this process holds (VmRSS) or once held (VmHWM)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) * 1024 / 1e6
-
-
 def timed(call: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
     """Seconds that a call takes."""
     began = time.perf_counter()
@@ -63,21 +53,20 @@ def main() -> None:
     """Measures, prints and writes."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core
     imports = memory("VmRSS")
-    said, others, references = captions()
-    found = {
+    predictions, others, references = captions()
+    results = {
         "pictures": PICTURES,
         "references": REFERENCES,
-        "seconds_metrics": timed(caption_metrics, said, references),
-        "seconds_metrics_and_intervals": timed(score, said, references),
+        "seconds_metrics": timed(caption_metrics, predictions, references),
+        "seconds_metrics_and_intervals": timed(score, predictions, references),
         "megabytes_above_imports": memory("VmHWM") - imports,
-        "seconds_difference_of_two": timed(score, said, references, minus=others),
+        "seconds_difference_of_two": timed(score, predictions, references, minus=others),
         "megabytes_above_imports_difference": memory("VmHWM") - imports,
         "megabytes_imports": imports,
     }
-    for name, value in found.items():
+    for name, value in results.items():
         print(f"{name} {value:.1f}" if isinstance(value, float) else f"{name} {value}")
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep("metrics_speed", results)
 
 
 if __name__ == "__main__":

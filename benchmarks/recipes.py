@@ -33,7 +33,6 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from benchmarks.git_base import git_base
-from benchmarks.metrics_speed import memory
 from helpers.data import load_captions
 from helpers.device import best_device, device_name
 from helpers.families import load_checkpoint, picture_tokens, tokenizer_of
@@ -42,14 +41,11 @@ from helpers.paths import ROOT
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer, caption_loss
 from helpers.transforms import normalized_pixels, picture_pixels
-from tools.results import processor_name
+from tools.machine import keep, memory, processor_name
 
-FILE = ROOT / "benchmarks" / "results" / "recipes.json"
 REPEATS, PICTURES, EVALUATED = 3, 256, 1000
 BEAMS, NEW_TOKENS, CAPTIONED = 4, 20, 4
 BYTES_A_LOGIT, BYTES_AN_ID = 4, 8
-# Multiplications and additions a second in bf16, as the makers give them (dense, without sparsity).
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}
 
 
 @dataclass(frozen=True)
@@ -268,14 +264,7 @@ def trained(name: str, precision: str) -> dict[str, Any]:
     found = side_by_side(name, precision)
     steps = [[repeat["step"] for repeat in found[recipe]] for recipe in RECIPES]
     megabytes = {recipe: statistics.median(repeat["megabytes"] for repeat in found[recipe]) for recipe in RECIPES}
-    result = {"batch": SHAPES[name].batch, "repeats": found, "speed": spread(*steps), "megabytes": megabytes}
-    peak = next((most for chip, most in PEAKS.items() if chip in device_name()), None)
-    if peak and precision == "bf16":
-        result["share_of_peak"] = {
-            recipe: statistics.median(each["operations"] / each["model"] for each in found[recipe]) / peak
-            for recipe in RECIPES
-        }
-    return result
+    return {"batch": SHAPES[name].batch, "repeats": found, "speed": spread(*steps), "megabytes": megabytes}
 
 
 def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
@@ -300,8 +289,6 @@ def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
             row(f"{name}: outside the model", middle["outside"], "{:.1%}", ""),
             row(f"{name}: memory, GB", memories, "{:.1f}", f"{memories[0] / memories[1]:.1f}"),
         ]
-        if share := result.get("share_of_peak"):
-            rows.append(row(f"{name}: share of the chip's peak", list(share.values()), "{:.1%}", ""))
     kept = [found["evaluation"][recipe] / 1e6 for recipe in RECIPES]
     rows.append(
         row(f"git-base: evaluating {EVALUATED:,} pictures, MB kept", kept, "{:,.1f}", f"{kept[0] / kept[1]:,.0f}")
@@ -355,12 +342,11 @@ def main() -> None:
             name, recipe, precision, repeat = asked
             print(json.dumps(one_repeat(SHAPES[name], recipe, pictures(), precision, int(repeat))))
             return
-        found = measure()
-    print(found["machine"])
-    for row in found["table"]:
+        results = measure()
+    print(results["machine"])
+    for row in results["table"]:
         print("{:<50} {:>14} {:>14} {:>22}".format(*row.values()))
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep("recipes", results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Which attributes, which words and which pictures go wrong. Only the attributes belong to Pocket Creatures."""
+"""Error analysis of captions, for any data set: worst captions, words that go wrong, lengths, collapse.
+
+Everywhere, predictions are one caption per picture, and references one or more captions per picture.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,16 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
+import jiwer
 import numpy as np
 
-from helpers.errors import CaptioningError
-from helpers.metrics import align_words, normalize, word_errors
+from helpers.metrics import align_words, nearest_alignments, normalize, normalized
 
 
 def nearest_references(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
     """The reference that the word error rate compares each caption with: (pictures,); see `word_errors`."""
-    chosen = word_errors(predictions, references).tolist()
-    return [
-        next(text for text in group if word_errors([said], [[text]]).tolist()[0] == counts)
-        for said, group, counts in zip(predictions, references, chosen, strict=True)
-    ]
+    nearest = nearest_alignments(predictions, references)
+    return [group[place] for (place, _), group in zip(nearest, references, strict=True)]
 
 
 def worst_captions(
@@ -32,8 +32,6 @@ def worst_captions(
     """The captions with the most errors per word of their nearest reference, worst first.
 
     Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture.
         most: how many.
         confidences: of each caption, 0 to 1. Captions that are equally wrong stand in this order, least sure first;
             without them, in the order of the pictures.
@@ -41,19 +39,19 @@ def worst_captions(
     Returns:
         Rows with the keys picture (its number in the split), caption, reference (the nearest one) and errors (words).
     """
-    counts = word_errors(predictions, references)
-    nearest = nearest_references(predictions, references)
+    nearest = nearest_alignments(predictions, references)
     sure = [0.0] * len(predictions) if confidences is None else confidences
-    rates = counts[:, 0] / np.maximum(counts[:, 1], 1)
-    order = sorted(range(len(predictions)), key=lambda i: (-rates[i], sure[i]))[:most]
-    return [
-        {"picture": i, "caption": predictions[i], "reference": nearest[i], "errors": int(counts[i, 0])} for i in order
-    ]
+    rows, order = [], []
+    for i, (place, out) in enumerate(nearest):
+        errors = out.substitutions + out.deletions + out.insertions
+        rows.append({"picture": i, "caption": predictions[i], "reference": references[i][place], "errors": errors})
+        order.append((-out.wer, sure[i], i))
+    return [rows[i] for *_, i in sorted(order)[:most]]
 
 
-def _differing(reference: str, prediction: str) -> tuple[list[int], list[int]]:
+def _differing(out: jiwer.WordOutput) -> tuple[list[int], list[int]]:
     """The places of the words that differ, by jiwer's alignment: in the reference, in the prediction."""
-    chunks = [chunk for chunk in align_words(reference, prediction).alignments[0] if chunk.type != "equal"]
+    chunks = [chunk for chunk in out.alignments[0] if chunk.type != "equal"]
     missed = [place for chunk in chunks for place in range(chunk.ref_start_idx, chunk.ref_end_idx)]
     return missed, [place for chunk in chunks for place in range(chunk.hyp_start_idx, chunk.hyp_end_idx)]
 
@@ -65,13 +63,12 @@ def _marked(text: str, places: Sequence[int]) -> str:
         tokens.append((token, any(start <= place < end for place in places)))
         start = end
     parts = [(" ".join(token for token, _ in run), wrong) for wrong, run in groupby(tokens, key=lambda pair: pair[1])]
-    bracketed = [re.sub(r"^(.*?)([.,;:!?]*)$", r"[\1]\2", part) if wrong else part for part, wrong in parts]
-    return " ".join(bracketed)
+    return " ".join(re.sub(r"^(.*?)([.,;:!?]*)$", r"[\1]\2", part) if wrong else part for part, wrong in parts)
 
 
 def marked_differences(reference: str, prediction: str) -> tuple[str, str]:
     """The two captions with [brackets] around the words that differ, as the word error rate counts them."""
-    missed, invented = _differing(reference, prediction)
+    missed, invented = _differing(align_words(reference, prediction))
     return _marked(reference, missed), _marked(prediction, invented)
 
 
@@ -80,21 +77,16 @@ def word_mistakes(predictions: Sequence[str], references: Sequence[Sequence[str]
 
     A word that is often missed and as often invented is said, but elsewhere in the caption.
 
-    Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture.
-
     Returns:
         Rows with the keys word, missed (times that it stands in a reference and not in the caption at that place),
         invented (the reverse) and expected (times that it stands in a reference); most mistakes first.
     """
     missed, invented, expected = Counter(), Counter(), Counter()
-    for reference, prediction in zip(nearest_references(predictions, references), predictions, strict=True):
-        words, said = normalize(reference).split(), normalize(prediction).split()
-        left, right = _differing(reference, prediction)
-        expected.update(words)
-        missed.update(words[place] for place in left)
-        invented.update(said[place] for place in right)
+    for _, out in nearest_alignments(predictions, references):
+        left, right = _differing(out)
+        expected.update(out.references[0])
+        missed.update(out.references[0][place] for place in left)
+        invented.update(out.hypotheses[0][place] for place in right)
     rows = [
         {"word": word, "missed": missed[word], "invented": invented[word], "expected": expected[word]}
         for word in sorted(missed | invented)
@@ -107,27 +99,11 @@ def caption_lengths(predictions: Sequence[str], references: Sequence[Sequence[st
 
     Not against the nearest reference alone: that one is chosen for being like the caption, in length too.
 
-    Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture.
-
     Returns:
         Words, float, (pictures, 2): of the caption, and the mean of its references.
     """
-    _check(predictions, references)
-    rows = zip(predictions, references, strict=True)
-    return np.array([[_words(said), np.mean([_words(text) for text in group])] for said, group in rows])
-
-
-def _check(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    if len(predictions) != len(references) or not len(predictions):
-        raise CaptioningError(
-            f"There are {len(predictions)} captions and {len(references)} pictures; give one for each."
-        )
-
-
-def _words(text: str) -> int:
-    return len(normalize(text).split())
+    rows = zip(*normalized(predictions, references), strict=True)
+    return np.array([[len(text.split()), np.mean([len(each.split()) for each in group])] for text, group in rows])
 
 
 def distinct_share(captions: Sequence[str]) -> float:
@@ -146,23 +122,15 @@ def collapse_warning(predictions: Sequence[str], references: Sequence[Sequence[s
       above 75 % where half of the pictures share a reference;
     - or there are fewer than a tenth as many different captions as different first references: three captions in
       turn for 100 different pictures.
-
-    Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture.
-
-    Returns:
-        The sentence, or "".
     """
-    _check(predictions, references)
-    pictures, said = len(predictions), Counter(map(normalize, predictions))
-    groups = [list(map(normalize, group)) for group in references]
-    top, count = said.most_common(1)[0]
+    predictions, groups = normalized(predictions, references)
+    pictures, distinct = len(predictions), Counter(predictions)
+    top, count = distinct.most_common(1)[0]
     shared = Counter(text for group in groups for text in set(group)).most_common(1)[0][1]
     usual = len({group[0] for group in groups})
-    if 2 * count <= pictures + shared and 10 * len(said) >= usual:
+    if 2 * count <= pictures + shared and 10 * len(distinct) >= usual:
         return ""
     return (
-        f"The captioner says nearly the same of every picture (distinct captions: {len(said)} for {pictures} pictures; "
-        f"said of {count} of them: {top!r}): train it for longer, or with a lower learning rate."
+        f"The captioner says nearly the same of every picture (distinct captions: {len(distinct)} for {pictures} "
+        f"pictures; said of {count} of them: {top!r}): train it for longer, or with a lower learning rate."
     )

@@ -23,7 +23,7 @@ Picture = TypeVar("Picture")
 def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> str:
     """The caption that most pictures have: the answer of a captioner that never looks.
 
-    Captions are counted after normalisation, once a picture. Of several that are as frequent, the most central is
+    Captions are counted after normalisation, once per picture. Of several that are as frequent, the most central is
     taken; so where all captions differ, it is the most central one of all.
 
     Args:
@@ -33,30 +33,23 @@ def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> 
     Returns:
         The caption, as it is first spelt.
     """
-    spelt: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for group in groups:
-        mine = {normalize(caption): caption for caption in reversed(group)}
-        counts.update(mine.keys())
-        for text, caption in mine.items():
-            spelt.setdefault(text, caption)
+    spelt = [{normalize(caption): caption for caption in reversed(group)} for group in groups]  # the first one stays
+    counts = Counter(text for mine in spelt for text in mine)
     if not counts:
         raise CaptioningError("There are no captions to choose from; give the captions of one or more pictures.")
     most = max(counts.values())
     tied = [text for text, count in counts.items() if count == most]
-    return spelt[tied[0] if len(tied) == 1 else most_central([tied], seed=seed)]
+    chosen = tied[0] if len(tied) == 1 else most_central([tied], seed=seed)
+    return next(mine[chosen] for mine in spelt if chosen in mine)
 
 
 def most_central(groups: Sequence[Sequence[str]], *, most: int = 100, seed: int = 0) -> str:
-    """The caption that comes nearest to all others: a constant answer that a captioner has to beat.
+    """The caption with the fewest word errors against all others: a constant answer that a captioner has to beat.
 
     Args:
         groups: the captions of each picture.
         most: how many captions are compared with each other, drawn at random.
         seed: of the draw.
-
-    Returns:
-        The caption with the fewest word errors against the others.
     """
     captions = sorted({caption for group in groups for caption in group})
     drawn = random.Random(seed).sample(captions, min(most, len(captions)))
@@ -96,28 +89,23 @@ def nearest_captions(
 def _features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size: int) -> torch.Tensor:
     """Of every picture of a split: (pictures, width)."""
     prepared = prepare_pictures(split, processor)
-    parts = []
-    for start in range(0, len(prepared), batch_size):
-        pixels = torch.stack(stored_pixels(prepared[start : start + batch_size]))
-        parts.append(picture_features(model, normalized_pixels(pixels, processor)))
-    return torch.cat(parts)
+    starts = range(0, len(prepared), batch_size)
+    batches = (torch.stack(stored_pixels(prepared[start : start + batch_size])) for start in starts)
+    return torch.cat([picture_features(model, normalized_pixels(pixels, processor)) for pixels in batches])
 
 
-def wrong_pictures(images: Sequence[Picture], seed: int = 0) -> list[Picture]:
+def shuffled_pictures(images: Sequence[Picture], seed: int = 0) -> list[Picture]:
     """The same pictures in another order, none in its own place: does a captioner look at all?
 
     Args:
         images: two or more pictures.
         seed: of the order.
 
-    Returns:
-        As many pictures, each of them once.
-
     Raises:
         CaptioningError: there are fewer than two pictures.
     """
     if len(images) < 2:
-        raise CaptioningError(f"There are {len(images)} pictures; a wrong one for each takes at least two.")
+        raise CaptioningError(f"There are {len(images)} pictures, and none can change its place; give at least two.")
     order = random.Random(seed).sample(range(len(images)), len(images))
     # Each picture goes to the place of the next one in a random round, so that none can keep its own.
     giver = dict(zip(order, order[1:] + order[:1], strict=True))

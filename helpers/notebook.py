@@ -26,7 +26,6 @@ from transformers.utils import logging as transformers_logging
 
 from helpers.device import device_name
 from helpers.paths import ROOT, resolve
-from helpers.report import cell_text
 from helpers.settings import Settings
 
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
@@ -54,6 +53,8 @@ def start(settings: Settings) -> Markdown:
     disable_progress_bar()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # Colab's pyparsing 3.3.2 warns of what its matplotlib 3.10.0 calls, at each import and at each formula in a figure.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(matplotlib|pyparsing)\.")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows = [("Python", platform.python_version()), ("Packages", versions), ("Device", device_name())]
     rows += [(f"`{name}`", f"`{value}`") for name, value in asdict(settings).items()]
@@ -70,6 +71,11 @@ def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
     head = list(rows[0])
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
     return Markdown("\n".join(lines + [f"| {' | '.join(cell_text(row[key]) for key in head)} |" for row in rows]))
+
+
+def cell_text(value: Any) -> str:
+    """A value as it stands in a table: floats with three digits."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def measured_recipes() -> tuple[list[dict[str, str]], str]:

@@ -1,4 +1,4 @@
-"""Paths: the root, the artifacts folder, relative names, output folders; files written whole or not at all."""
+"""Paths: project root, artifacts folder, relative names, output folders; files written whole or not at all."""
 
 from __future__ import annotations
 

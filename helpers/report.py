@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,13 +14,14 @@ from datasets import Dataset
 
 from helpers.captioner import fingerprint_of, read_record
 from helpers.data import fingerprint
+from helpers.metrics import METRICS
+from helpers.notebook import cell_text
 from helpers.paths import resolve, write_whole
-from helpers.plotting import DescribedFigure
+from helpers.plotting.figure import DescribedFigure, html_table
 from helpers.settings import Settings
 
-HOW_TO_READ = (
-    "With 95 % intervals. wer counts wrong words for each word of the reference: 0 is perfect. Of the others more is "
-    "better: cider_d goes to 10, the rest to 1."
+HOW_TO_READ = "With 95 % intervals. " + " ".join(
+    f"{name} ({row.label}): {row.better} is better, {row.best:g} is perfect." for name, row in METRICS.items()
 )
 PAGE = """<!doctype html>
 <html lang="en">
@@ -30,7 +30,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }}
-table {{ border-collapse: collapse; }}
+table {{ border-collapse: collapse; margin: 0.5em 0; }}
 th, td {{ padding: 0.2em 0.8em; text-align: left; border-bottom: 1px solid #ddd; }}
 img {{ max-width: 100%; }}
 </style>
@@ -47,7 +47,7 @@ def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]
         file: where to, as `resolve` takes it.
         title: of the page.
         parts: heading → what stands under it, in order: a text is a paragraph, a list of rows with the same keys a
-            table ("None." where there are no rows), and a figure a picture with its alt text.
+            table ("None." where there are no rows), and a figure what its `html` gives.
 
     Returns:
         The file.
@@ -70,13 +70,10 @@ def _html(thing: str | DescribedFigure | Sequence[Mapping[str, Any]]) -> str:
     if isinstance(thing, str):
         return f"<p>{escape(thing)}</p>"
     if isinstance(thing, DescribedFigure):
-        content = base64.b64encode(thing.png()).decode()
-        return f'<img src="data:image/png;base64,{content}" alt="{escape(thing.alt)}">'
+        return thing.html()
     if not thing:
         return "<p>None.</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in thing[0])
-    rows = ("".join(f"<td>{escape(cell_text(row[name]))}</td>" for name in thing[0]) for row in thing)
-    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>"
+    return html_table([{name: cell_text(value) for name, value in row.items()} for row in thing])
 
 
 def save_evaluation(
@@ -120,8 +117,3 @@ def save_numbers(settings: Settings, numbers: Mapping[str, Any]) -> Path:
     path = resolve("artifacts/behind_the_numbers.json")
     write_whole(path, json.dumps({"captioner": fingerprint_of(settings.output), **numbers}, indent=2) + "\n")
     return path
-
-
-def cell_text(value: Any) -> str:
-    """A value as it stands in a table: floats with three digits."""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,5 +1,7 @@
 """Addresses: a server of the tests' own that does everything wrong. See conftest.py: nothing else can be reached."""
 
+import asyncio
+import gzip
 import shutil
 import socket
 import ssl
@@ -93,6 +95,28 @@ def test_an_address_is_read(tmp_path):
     refused(f"{address}/text.png", "text.png")
 
 
+def test_an_address_is_read_where_an_event_loop_runs_as_in_a_notebook():
+    async def cell():
+        return load_locally(f"http://{host}/a")
+
+    with server(says(whole())) as (host, _):
+        assert asyncio.run(cell()).size == (12, 8)
+
+
+def test_a_host_in_other_letters_is_looked_up_and_a_query_is_sent_as_it_is(monkeypatch):
+    hosts = []
+
+    def found(host, port, *_, **__):
+        hosts.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    with server(says(whole())) as (host, asked):
+        load_locally(f"http://Bücher.example:{host.rpartition(':')[2]}/é%2Fa?signature=a%2Fb%20+%3D")
+    assert set(hosts) == {"xn--bcher-kva.example"}
+    assert asked == ["/%C3%A9%2Fa?signature=a%2Fb%20+%3D"]
+
+
 def test_content_is_not_believed_from_its_header():
     with server(says(whole(kind="text/html"))) as (host, _):
         assert load_locally(f"http://{host}/a").size == (12, 8)
@@ -115,19 +139,20 @@ def test_what_announces_no_length_is_read():
     [
         ([], "cannot be read"),
         ([b"no http\r\n\r\n"], "cannot be read"),
-        ([OK, b"Content-Length: 5000\r\n\r\n", PICTURE], "bytes before its end"),
-        ([OK, b"Content-Length: 40\r\n\r\n", PICTURE], "damaged"),
-        ([OK, b"Transfer-Encoding: chunked\r\n\r\nff\r\nshort"], "cannot be read"),
+        ([OK, b"Content-Length: 5000\r\n\r\n", PICTURE], "before its end"),
+        ([OK, b"Content-Length: 40\r\n\r\n", PICTURE[:40]], "damaged"),
+        ([OK, b"Transfer-Encoding: chunked\r\n\r\nff\r\nshort"], "before its end"),
         ([OK, b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"], "cannot be read"),
+        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(PICTURE)], "no picture"),
         ([OK, b"Content-Length: 0\r\n\r\n"], "no bytes at all"),
-        ([OK, b"Content-Length: -5\r\n\r\n"], "no bytes at all"),
+        ([OK, b"Content-Length: -5\r\n\r\n"], "cannot be read"),
         ([OK, b"Content-Length: 99999999999\r\n\r\n"], "99,999,999,999"),
         ([OK, b"A: b\r\n" * 200], "cannot be read"),
         ([OK, b"A: " + b"b" * 100_000], "cannot be read"),
         ([b"HTTP/1.1 404 token=abc123\r\n\r\n"], "404 Not Found"),
         ([b"HTTP/1.1 500 No\r\n\r\n"], "500"),
         ([b"HTTP/1.1 999 \x1b[31m" + b"x" * 5000 + b"\r\n\r\n"], "999"),
-        ([b"HTTP/1.1 302 Found\r\n\r\n"], "redirects"),
+        ([b"HTTP/1.1 302 Found\r\n\r\n"], "302"),
     ],
 )
 def test_a_bad_answer_is_named_and_no_secret_is(parts, named):
@@ -163,20 +188,24 @@ def test_only_http_and_https_are_read(tmp_path, scheme):
 # Limits
 
 
-def drip(connection, path):
-    for _ in range(200):
-        connection.sendall(b"x")
+def drip(connection, text=b"x" * 200):
+    for letter in text:
+        connection.sendall(bytes([letter]))
         time.sleep(0.05)
+
+
+def stall_in_status(connection, path):
+    drip(connection, OK)
 
 
 def stall_in_headers(connection, path):
     connection.sendall(OK + b"A: ")
-    drip(connection, path)
+    drip(connection)
 
 
 def stall_in_content(connection, path):
     connection.sendall(OK + b"Content-Length: 5000\r\n\r\n")
-    drip(connection, path)
+    drip(connection)
 
 
 def go_on(start):
@@ -199,19 +228,23 @@ def again(connection, path):
     again(connection, path)
 
 
-@pytest.mark.parametrize("answer", [stay, drip, stall_in_headers, stall_in_content, again])
+@pytest.mark.parametrize("answer", [stay, stall_in_status, stall_in_headers, stall_in_content, again])
 def test_a_server_that_stalls_is_left_in_time(monkeypatch, answer):
     monkeypatch.setattr(pictures, "TIMEOUT", 0.5)
-    before = threading.active_count()
     with server(answer) as (host, _):
+        before = set(threading.enumerate())
         start = time.perf_counter()
         refused(f"http://{host}/a.png", f"{host}/a.png", "0.5 seconds")
         assert time.perf_counter() - start < 1.5
-        deadline = time.monotonic() + 2
-        while any(thread.name.endswith("(run)") for thread in threading.enumerate()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not any(thread.name.endswith("(run)") for thread in threading.enumerate())
-    assert threading.active_count() <= before + 1
+        assert not still_running(before)  # neither who asks nor, because that one has gone, who answers
+
+
+def still_running(before):
+    """Threads that were not there before and do not end within two seconds."""
+    deadline = time.monotonic() + 2
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def test_a_server_that_never_ends_is_left(monkeypatch):
@@ -236,7 +269,7 @@ def test_the_content_of_a_redirect_is_not_read():
 
 def test_looking_up_a_host_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(pictures, "TIMEOUT", 0.3)
-    ended = threading.Event()
+    ended, before, connected = threading.Event(), set(threading.enumerate()), connections(monkeypatch)
 
     def slow(*_, **__):
         ended.wait(5)
@@ -247,6 +280,8 @@ def test_looking_up_a_host_is_not_waited_for(monkeypatch):
     refused("http://slow.example/a.png", "slow.example", "0.3 seconds")
     assert time.perf_counter() - start < 1.3
     ended.set()
+    assert not still_running(before)
+    assert not connected
 
 
 # Redirects
@@ -306,7 +341,7 @@ PRIVATE = [
     "127.0.0.1", "localhost", "LOCALHOST", "[::1]", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254",
     "0.0.0.0", "0", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]",
     "[::ffff:10.0.0.1]", "[::]", "[fe80::1]", "[fc00::1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "100.64.0.1",
-    "224.0.0.1", "255.255.255.255",
+    "224.0.0.1", "[::ffff:224.0.0.1]", "255.255.255.255",
 ]  # fmt: skip
 
 
@@ -314,6 +349,18 @@ PRIVATE = [
 def test_private_addresses_are_not_read(host, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("connected"))
     refusal(f"http://{host}:1/a.png", "a.png", "allow_local")
+
+
+def connections(monkeypatch):
+    """The places that are connected to from now on, none of which answers."""
+    places = []
+
+    def connect(_, place):
+        places.append(place[0])
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    return places
 
 
 def resolves(monkeypatch, *places):
@@ -333,17 +380,26 @@ def test_a_name_of_a_private_address_is_not_read(monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_name_that_turns_private_when_it_is_connected_to_is_asked_nothing(monkeypatch, scheme):
-    with server(says(whole())) as (host, asked):
-        resolves(monkeypatch, "93.184.215.14", "127.0.0.1")
-        refusal(f"{scheme}://pictures.example:{host.rpartition(':')[2]}/a.png", "pictures.example")
-        assert not asked
+def test_a_name_that_turns_private_when_it_is_connected_to_is_not_connected_to(monkeypatch, scheme):
+    connected = connections(monkeypatch)
+    resolves(monkeypatch, "93.184.215.14", "127.0.0.1")
+    refusal(f"{scheme}://pictures.example/a.png", "pictures.example")
+    assert "127.0.0.1" not in connected
+
+
+def test_a_second_place_of_a_name_is_tried(monkeypatch):
+    with server(says(whole())) as (host, _):
+        port = int(host.rpartition(":")[2])
+        places = [("127.0.0.2", port), ("127.0.0.1", port)]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert load_locally(f"http://pictures.example:{port}/a.png").size == (12, 8)
 
 
 def test_a_proxy_may_lie_in_a_private_network(monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     with server(says(whole())) as (host, asked):
-        monkeypatch.setenv("http_proxy", f"http://{host}")
+        monkeypatch.setenv("http_proxy", host.replace("127.0.0.1", "localhost"))
         assert load_image("http://pictures.invalid/a.png").size == (12, 8)
         assert asked == ["http://pictures.invalid/a.png"]
         refusal("http://10.0.0.1/a.png", "private")

@@ -1,5 +1,7 @@
+from collections import Counter
 from itertools import pairwise
 
+import jiwer
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ from helpers.creatures import (
     attributes_of,
     attributes_right,
 )
-from helpers.metrics import align_words, word_errors
+from helpers.metrics import align_words, normalize, word_errors
 
 STRIPED = {
     "color": "orange",
@@ -263,8 +265,25 @@ def test_a_collapsed_captioner_is_warned_of_and_no_other(said, references, warns
         assert str(len({text.lower().strip("!") for text in said})) in warning
 
 
-@pytest.mark.parametrize("measure", [caption_lengths, collapse_warning, nearest_references, worst_captions])
-@pytest.mark.parametrize(("said", "references"), [(["a"], [["a"], ["b"]]), ([], [])])
-def test_captions_and_pictures_that_do_not_match_raise(measure, said, references):
-    with pytest.raises(ValueError, match=r"give"):
-        measure(said, references)
+MEASURES = [caption_lengths, collapse_warning, nearest_references, worst_captions, word_mistakes]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_captions_and_pictures_that_do_not_match_raise(measure):
+    for predictions, references in ((["a"], [["a"], ["b"]]), ([], [])):
+        with pytest.raises(ValueError, match=r"give"):
+            measure(predictions, references)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_texts_are_normalised_once_and_aligned_once(monkeypatch, measure):
+    calls = Counter()
+
+    def counted(name, of):
+        monkeypatch.setattr(name, lambda *args: calls.update([of.__name__]) or of(*args))
+
+    counted("helpers.metrics.words.normalize", normalize)
+    counted("jiwer.process_words", jiwer.process_words)
+    measure(SAID, GROUPS)
+    assert calls["normalize"] == 3 + 4
+    assert calls["process_words"] == (0 if measure in MEASURES[:2] else 4)

@@ -97,9 +97,9 @@ def by_the_formula(predictions, references, sigma=6):
     return scores
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 def test_scores_are_those_of_the_published_formula(seed):
-    predictions, references = corpus(seed, pictures=seed + 2)
+    predictions, references = corpus(seed, pictures=3 * seed + 2)
     assert per_picture(predictions, references) == pytest.approx(by_the_formula(predictions, references), abs=1e-9)
 
 

@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from importlib.metadata import distributions
 from pathlib import Path
+from unittest.mock import MagicMock
 from zipfile import ZipFile
 
 import nbformat
@@ -14,7 +16,9 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from helpers import notebook
 from helpers.paths import ROOT
+from helpers.settings import Settings
 from tools import notebooks as tool
 
 REPOSITORY = "somebody/captions"
@@ -189,3 +193,18 @@ def test_a_secret_of_colab_is_the_token(google, tmp_path):
     command = [sys.executable, "-c", ASK_FOR_TOKEN]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == TOKEN
+
+
+@pytest.mark.parametrize("module", ["matplotlib._mathtext", "pyparsing.util"])
+def test_what_the_packages_in_colab_warn_of_is_quieted_and_nothing_else(module, log, monkeypatch):
+    class PyparsingDeprecationWarning(UserWarning, DeprecationWarning):
+        """As in pyparsing 3.3.2; the version here may know none, and its matplotlib may give no reason for one."""
+
+    for name in ("transformers_logging", "disable_progress_bar"):  # these would stay quiet for other tests
+        monkeypatch.setattr(notebook, name, MagicMock())
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        notebook.start(Settings.tiny())
+        for place in (module, "__main__"):
+            warnings.warn_explicit(f"from {place}", PyparsingDeprecationWarning, "file.py", 1, module=place)
+    assert [str(warning.message) for warning in shown] == ["from __main__"]

@@ -10,8 +10,8 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creature, random_creature
+from helpers.creatures.canvas import PAINTS, SIZE
 from helpers.creatures.captions import with_article
-from helpers.creatures.pen import PAINTS, SIZE
 from helpers.data import load_captions, picture_hashes
 from tools import make_base_model, make_data
 from tools.base_captions import base_captions_of

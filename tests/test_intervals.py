@@ -1,8 +1,13 @@
+import inspect
+
 import numpy as np
 import pytest
 import sacrebleu
 
-from helpers.metrics import bootstrap_interval, value_of
+from helpers.metrics import bootstrap_interval
+from helpers.metrics.intervals import mean, ratio, value_of
+from helpers.metrics.scores import bleu
+from helpers.paths import ROOT
 
 
 def test_interval_is_as_wide_as_theory_says():
@@ -66,16 +71,16 @@ def test_value_is_a_mean_a_ratio_or_bleu():
     counts = drawn_counts(20)
     sums = counts.sum(axis=0).tolist()
     expected = sacrebleu.BLEU.compute_bleu(sums[2:6], sums[6:], *sums[:2], smooth_method="exp").score
-    assert value_of(np.array([1, 0, 0, 1])) == 0.5
-    assert value_of(np.array([[1, 2], [3, 6]])) == 0.5
-    assert value_of(counts) == pytest.approx(expected / 100)
+    assert value_of(np.array([1, 0, 0, 1]), mean) == 0.5
+    assert value_of(np.array([[1, 2], [3, 6]]), ratio) == 0.5
+    assert value_of(counts, bleu) == pytest.approx(expected / 100)
 
 
 def test_interval_of_bleu_is_that_of_corpora_drawn_by_hand():
     counts = drawn_counts(200)
-    low, high = bootstrap_interval(counts)
+    low, high = bootstrap_interval(counts, of_sums=bleu)
     random = np.random.default_rng(1)
-    scores = [value_of(counts[random.integers(0, 200, 200)]) for _ in range(1000)]
+    scores = [value_of(counts[random.integers(0, 200, 200)], bleu) for _ in range(1000)]
     assert (low, high) == pytest.approx(np.quantile(scores, [0.025, 0.975]), rel=0.03)
 
 
@@ -98,9 +103,18 @@ def test_difference_of_ratios_subtracts_the_ratios():
     assert low < 4 / 35 - 9 / 23 < high < 0
 
 
-@pytest.mark.parametrize("values", [np.arange(9.0), np.arange(18).reshape(9, 2), drawn_counts(9)])
-def test_nothing_differs_from_itself(values):
-    assert bootstrap_interval(values, minus=values.copy()) == (0, 0)
+@pytest.mark.parametrize(
+    ("values", "of_sums"), [(np.arange(9.0), None), (np.arange(18).reshape(9, 2), None), (drawn_counts(9), bleu)]
+)
+def test_nothing_differs_from_itself(values, of_sums):
+    assert bootstrap_interval(values, minus=values.copy(), of_sums=of_sums) == (0, 0)
+
+
+def test_sums_become_a_score_as_one_says():
+    values = np.random.default_rng(4).random((40, 3))
+    low, high = bootstrap_interval(values, of_sums=lambda sums, pictures: 100 * sums[..., 2] / pictures)
+    assert (low / 100, high / 100) == pytest.approx(bootstrap_interval(values[:, 2]))
+    assert bootstrap_interval(values[:, :2], of_sums=mean) == bootstrap_interval(values[:, 0])
 
 
 def test_difference_of_values_that_do_not_vary_is_exact():
@@ -113,7 +127,12 @@ def test_a_difference_needs_the_same_metric_of_the_same_pictures(second):
         bootstrap_interval(np.arange(9.0), minus=second)
 
 
-@pytest.mark.parametrize("values", [np.zeros((9, 3)), np.zeros(0), np.zeros((2, 2, 2)), 0.5])
+@pytest.mark.parametrize("values", [np.zeros((9, 3)), drawn_counts(9), np.zeros(0), np.zeros((2, 2, 2)), 0.5])
 def test_values_of_no_metric_raise(values):
     with pytest.raises(ValueError, match="shape"):
         bootstrap_interval(values)
+
+
+def test_the_share_of_resamples_is_the_one_that_the_readme_names():
+    default = inspect.signature(bootstrap_interval).parameters["confidence"].default
+    assert f"{default:.0%}".replace("%", " % interval") in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -124,7 +124,7 @@ def ask(load, name):
     try:
         load(name)
     except ValueError as error:
-        print(f"{time.perf_counter() - began:.1f}|{error}", flush=True)
+        print(f"{time.perf_counter() - began:.1f}|{error}\\n", end="", flush=True)  # one write: two threads print
 threads = [threading.Thread(target=ask, args=a) for a in ((load_checkpoint, "me/git"), (load_captions, "me/pictures"))]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]

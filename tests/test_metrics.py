@@ -1,4 +1,6 @@
+import json
 import random
+import runpy
 from itertools import zip_longest
 
 import jiwer
@@ -8,8 +10,10 @@ import sacrebleu
 from rouge_score import rouge_scorer
 from transformers import EvalPrediction
 
-from helpers.baselines import most_central
+from helpers import report
+from helpers.hub.card import model_card, validation_scores
 from helpers.metrics import (
+    METRICS,
     align_words,
     bleu_counts,
     bootstrap_interval,
@@ -21,10 +25,17 @@ from helpers.metrics import (
     load_wer,
     make_compute_metrics,
     normalize,
+    normalized,
     rouge_l,
     score,
     word_errors,
+    words,
 )
+from helpers.metrics.intervals import mean
+from helpers.metrics.scores import Metric
+from helpers.paths import ROOT
+from helpers.plotting import plot_scores
+from tools.results import blocks
 
 KOREAN = "빨간 고양이가 웃는다"
 ARABIC = "قطة حمراء تبتسم في الحديقة"
@@ -144,14 +155,12 @@ def test_chinese_is_counted_by_characters_with_spaces_or_without():
         assert exact_matches([said], [[CHINESE]]).all()
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "?!", "。"])
 @pytest.mark.parametrize(
     ("prediction", "reference", "wer", "exact"),
-    [(None, "a red cat sits", 1, 0), ("a red cat sits", None, 4, 0), (None, None, 0, 1)],
+    [("", "a red cat sits", 1, 0), ("a red cat sits", "?!", 4, 0), ("  ", "。", 0, 1)],
 )
-def test_texts_without_words_are_scored(nothing, prediction, reference, wer, exact):
-    said, text = (nothing if each is None else each for each in (prediction, reference))
-    found = caption_metrics([said], [[text]])
+def test_texts_without_words_are_scored(prediction, reference, wer, exact):
+    found = caption_metrics([prediction], [[reference]])
     assert found == {"wer": wer, "rouge_l": 0, "bleu_4": 0, "cider_d": 0, "exact_match": exact}
 
 
@@ -183,9 +192,9 @@ def test_bleu_takes_the_words_as_they_are():
     assert bleu_counts(["costs $8 or a+b"], [["costs $8"]]).tolist() == [[4, 2, 2, 1, 0, 0, 4, 3, 2, 1]]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_bleu_is_sacrebleus(seed):
-    predictions, references = corpus(seed, pictures=4 * seed + 1)
+    predictions, references = corpus(seed, pictures=14 * seed + 1)
     streams = list(zip_longest(*references))  # one list a reference; None where a picture has no more
     expected = sacrebleu.corpus_bleu(predictions, streams, tokenize="none", force=True).score / 100
     assert caption_metrics(predictions, references)["bleu_4"] == pytest.approx(expected, abs=1e-12)
@@ -198,7 +207,7 @@ def test_bleu_smooths_like_sacrebleu_where_no_four_words_match():
     assert caption_metrics(predictions, references)["bleu_4"] == pytest.approx(expected / 100)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_word_errors_are_jiwers(seed):
     predictions, references = corpus(seed)
     nearest = []
@@ -210,7 +219,7 @@ def test_word_errors_are_jiwers(seed):
     assert caption_metrics(predictions, references)["wer"] == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_rouge_l_is_rouge_scores(seed):
     predictions, references = corpus(seed)
     scorer = rouge_scorer.RougeScorer(["rougeL"])  # its own words: the captions are Latin letters
@@ -230,7 +239,7 @@ def test_cider_d_is_that_of_the_normalised_words():
     ("predictions", "references", "told"),
     [
         (["a", "b"], [["a"]], r"2.*1"),
-        ([], [], r"no predictions"),
+        ([], [], r"0 predictions"),
         (["a", None], [["a"], ["b"]], r"1.*None"),
         (["a"], [["a", None]], r"0.*None"),
         (["a"], ["a"], r"0.*'a'"),
@@ -241,10 +250,66 @@ def test_cider_d_is_that_of_the_normalised_words():
         ("a", [["a"]], r"predictions.*'a'"),
     ],
 )
-@pytest.mark.parametrize("score", [caption_metrics, word_errors, rouge_l, bleu_counts, cider_d, exact_matches])
-def test_unusable_captions_raise_and_are_named(score, predictions, references, told):
+def test_unusable_captions_raise_and_are_named(predictions, references, told):
     with pytest.raises(ValueError, match=told):
-        score(predictions, references)
+        caption_metrics(predictions, references)
+
+
+@pytest.mark.parametrize("statistic", [word_errors, rouge_l, bleu_counts, cider_d, exact_matches])
+def test_each_statistic_takes_raw_texts_and_checks_them(statistic):
+    assert (
+        statistic(["A cat!", "dog"], [["a cat"], ["Dog."]]).tolist()
+        == statistic(["a cat", "dog"], [["a cat"], ["dog"]]).tolist()
+    )
+    with pytest.raises(ValueError, match=r"1.*None"):
+        statistic(["a", None], [["a"], ["b"]])
+
+
+@pytest.mark.parametrize(("minus", "times"), [(None, 40 + 50), (SAID[::-1], 2 * 40 + 50)])
+def test_all_metrics_normalise_each_text_once(monkeypatch, minus, times):
+    calls = []
+    monkeypatch.setattr(words, "normalize", lambda text: calls.append(text) or normalize(text))
+    assert score(SAID, REFERENCES, minus=minus)
+    assert len(calls) == times
+    calls.clear()
+    assert caption_metrics(SAID, REFERENCES)
+    assert len(calls) == 40 + 50
+
+
+def test_a_row_of_the_table_is_all_that_a_new_metric_takes(monkeypatch):
+    """Scores with intervals, figures, the report, the model card and the README's table follow the table."""
+
+    def missing(predictions, references):
+        return np.array([6.0 - len(text.split()) for text, _ in zip(*normalized(predictions, references), strict=True)])
+
+    monkeypatch.setitem(METRICS, "missing", Metric("words missing", "lengths", "lower", 0, 6, missing, mean))
+    mean_missing = np.mean([6 - len(text.split()) for text in SAID])
+    assert caption_metrics(SAID, REFERENCES)["missing"] == mean_missing
+    trained, shorter = score(SAID, REFERENCES), score(SAID, REFERENCES, minus=["one"] * 40)
+    assert trained["missing"]["low"] < trained["missing"]["value"] == mean_missing < trained["missing"]["high"]
+    assert shorter["missing"]["value"] == mean_missing - 5
+
+    ax = plot_scores({"trained": trained}).axes[-1]
+    assert ax.get_title(loc="left") + ax.get_title() == "missing\nlower is better"
+    assert ax.get_xticks()[-1] == 6
+
+    evaluation = {"dataset": {"name": "some/set", "split": "test", "pictures": 40}, "systems": {"trained": trained}}
+    card = model_card("me/captioner", None, evaluation=evaluation)
+    assert f"| words missing | {mean_missing:.3f} |" in card.text
+    assert ("lengths", "words missing") in {(r.metric_type, r.metric_name) for r in card.data.eval_results}
+    history = [{"step": 1, "eval_wer": 0.5, "eval_missing": 2.0}]
+    assert validation_scores(history, {"interrupted": False, "steps": 1}) == {"wer": 0.5, "missing": 2.0}
+
+    how_to_read = runpy.run_path(report.__file__)["HOW_TO_READ"]  # anew, with this row
+    assert "missing (words missing): lower is better, 0 is perfect" in how_to_read
+    assert list(report.score_rows({"trained": trained})[0])[-1] == "missing"
+
+    results = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
+    for scores in results["evaluation"]["systems"].values():
+        scores["missing"] = {"value": 0.125, "low": 0.0, "high": 1.0}
+    header, _, first, *_ = blocks(results)["scores"].splitlines()
+    assert header.endswith("| words missing |")
+    assert first.endswith("| 0.125 |")
 
 
 def test_alignment_counts_each_kind_of_error():
@@ -257,9 +322,10 @@ def test_a_score_is_each_metric_with_its_interval():
     assert {name: entry["value"] for name, entry in found.items()} == caption_metrics(SAID, REFERENCES)
     for entry in found.values():
         assert entry["low"] < entry["value"] < entry["high"]
-    for name, statistics in {"wer": word_errors, "bleu_4": bleu_counts, "cider_d": cider_d}.items():
-        interval = bootstrap_interval(statistics(SAID, REFERENCES))
+    for name, row in METRICS.items():
+        interval = bootstrap_interval(row.per_picture(SAID, REFERENCES), of_sums=row.of_sums)
         assert (found[name]["low"], found[name]["high"]) == interval
+    assert bootstrap_interval(word_errors(SAID, REFERENCES)) == (found["wer"]["low"], found["wer"]["high"])
 
 
 def test_a_difference_is_one_score_minus_the_other():
@@ -279,13 +345,6 @@ def test_a_system_does_not_differ_from_itself():
 def test_a_difference_needs_as_many_captions():
     with pytest.raises(ValueError, match=r"39.*40"):
         score(SAID, REFERENCES, minus=SAID[1:])
-
-
-def test_the_most_central_caption_is_nearest_to_all_others():
-    groups = [["a red cat", "some dog"], ["a red dog"], ["a blue cat"], ["one two three four five"]]
-    assert most_central(groups) == "a red cat"
-    assert most_central(groups, most=3, seed=1) in {caption for group in groups for caption in group}
-    assert most_central(groups, most=3, seed=1) == most_central(groups, most=3, seed=1)
 
 
 def test_decoding_skips_the_padding_of_ragged_batches(processor):
@@ -320,3 +379,17 @@ def test_evaluates_metric_equals_ours_and_jiwers():
     assert metric.compute(predictions=predictions, references=several) == {
         "wer": caption_metrics(predictions, several)["wer"]
     }
+
+
+def test_evaluates_metric_does_not_see_what_ours_picks(monkeypatch):
+    """What compares the two has to show a mistake in picking the nearest reference."""
+    right = caption_metrics(*corpus(0))["wer"]
+
+    def first_references(predictions, references):
+        pairs = zip(predictions, references, strict=True)
+        return ((0, align_words(group[0], prediction)) for prediction, group in pairs)
+
+    monkeypatch.setattr("helpers.metrics.scores.nearest_alignments", first_references)
+    predictions, references = corpus(0)
+    assert caption_metrics(predictions, references)["wer"] > 1.1 * right
+    assert load_wer().compute(predictions=predictions, references=references)["wer"] == pytest.approx(right)

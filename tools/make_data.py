@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 from tqdm.auto import tqdm
 
 from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, random_creature
-from helpers.creatures.pen import SIZE
+from helpers.creatures.canvas import SIZE
 from helpers.paths import ROOT
 
 SEED = 2026

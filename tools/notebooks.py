@@ -1,10 +1,11 @@
-"""Runs, strips and links the notebooks: `python -m tools.notebooks run | strip | links [owner/name]`."""
+"""Runs, copies, strips and links the notebooks: `python -m tools.notebooks run | copies | pages | strip | links`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
+import shutil
 import sys
 import time
 import tomllib
@@ -140,15 +141,38 @@ def execute(path: Path, out: Path) -> float:
         bar.update(bar.total - bar.n)
         bar.close()
         nbformat.write(notebook, out / path.name)
-        exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(ROOT / "tools")])
-        (out / f"{path.stem}.html").write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
+        write_page(out / path.name)
     return time.perf_counter() - began
+
+
+def write_page(path: Path) -> None:
+    """Writes the page of an executed notebook beside it."""
+    exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(ROOT / "tools")])
+    path.with_suffix(".html").write_text(exporter.from_filename(path)[0], encoding="utf-8")
+
+
+def copies_folder() -> Path:
+    """Where the executed copies and their pages lie."""
+    folder = artifacts_folder() / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def copies() -> None:
+    """Copies the notebooks to where they may be executed, and prints where the copies are, in order."""
+    for path in paths():
+        print(shutil.copy(path, copies_folder()))
+
+
+def pages() -> None:
+    """Writes the page of every copy."""
+    for path in paths():
+        write_page(copies_folder() / path.name)
 
 
 def run() -> None:
     """Runs the notebooks in order and ends with what came of it."""
-    out = artifacts_folder() / "notebooks"
-    out.mkdir(parents=True, exist_ok=True)
+    out = copies_folder()
     seconds = {path.stem: round(execute(path, out), 1) for path in paths()}
     (out / "seconds.json").write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
     print(summary(sum(seconds.values())))
@@ -173,10 +197,11 @@ def summary(seconds: float) -> str:
 def main(arguments: list[str]) -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["run", "strip", "links"])
+    parser.add_argument("command", choices=["run", "copies", "pages", "strip", "links"])
     parser.add_argument("repository", nargs="?", help="owner/name, for links")
     asked = parser.parse_args(arguments)
-    {"run": run, "strip": strip, "links": lambda: links(asked.repository)}[asked.command]()
+    commands = {"run": run, "copies": copies, "pages": pages, "strip": strip, "links": lambda: links(asked.repository)}
+    commands[asked.command]()
 
 
 if __name__ == "__main__":

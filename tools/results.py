@@ -6,11 +6,11 @@ It reads what `make run` wrote to artifacts/. Prose is typed by hand; every meas
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import math
 import platform
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,7 +18,9 @@ from pathlib import Path
 
 import torch
 
+from helpers.metrics import METRICS
 from helpers.paths import ROOT, artifacts_folder
+from tools.machine import measured, processor_name
 from tools.notebooks import paths, read, write
 
 FILE = ROOT / "docs" / "results.json"
@@ -29,13 +31,6 @@ BLOCK = r"(<!-- results: {name} -->\n)(.*?)(<!-- end -->)"
 def size_of(folder: Path) -> int:
     """Bytes of all files below a folder, links not followed."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def processor_name() -> str:
-    """The processor as the operating system names it."""
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*:\s*(.+)", info.read_text()) if info.is_file() else []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def download_bytes() -> int:
@@ -58,10 +53,6 @@ def collect(*, download: bool = False) -> dict:
         "notebook_seconds": json.loads((work / "notebooks" / "seconds.json").read_text(encoding="utf-8")),
         "evaluation": evaluation,
         "behind_the_numbers": json.loads((work / "behind_the_numbers.json").read_text(encoding="utf-8")),
-        "metrics_speed": json.loads((ROOT / "benchmarks" / "results" / "metrics_speed.json").read_text()),
-        "training_share": json.loads((ROOT / "benchmarks" / "results" / "training_share.json").read_text()),
-        "recipes": json.loads((ROOT / "benchmarks" / "results" / "recipes.json").read_text()),
-        "base": json.loads((ROOT / "models" / "git-tiny" / "training.json").read_text(encoding="utf-8")),
         "bytes": {
             "data": size_of(ROOT / "data" / "pocket-creatures"),
             "model": size_of(ROOT / "models" / "git-tiny"),
@@ -71,14 +62,28 @@ def collect(*, download: bool = False) -> dict:
     }
 
 
-def minutes(seconds: float) -> str:
-    """Seconds as a whole number of minutes, rounded up."""
-    return f"{max(1, math.ceil(seconds / 60))} min"
+def file_map(*folders: str) -> str:
+    """Every module with the first line of its docstring, as a tree."""
+    lines = []
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py"), key=lambda path: (path.parent, path.name)):
+            inside = path.relative_to(ROOT).parts
+            name = f"{inside[-2]}/" if path.stem == "__init__" else path.name
+            depth = len(inside) - 1 - (path.stem == "__init__")
+            says = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+            lines.append(f"{'  ' * depth + name:<20} {says}")
+    return "\n".join(["```text", *lines, "```"])
+
+
+def minutes(seconds: float) -> int:
+    """Seconds as whole minutes, rounded up, at least one."""
+    return max(1, math.ceil(seconds / 60))
 
 
 def blocks(results: dict) -> dict[str, str]:
     """Every table and sentence that shows measured figures: name → Markdown."""
-    evaluation, base, sizes = results["evaluation"], results["base"], results["bytes"]
+    evaluation, sizes = results["evaluation"], results["bytes"]
+    base = json.loads((ROOT / "models" / "git-tiny" / "training.json").read_text(encoding="utf-8"))
     systems, attributes = evaluation["systems"], evaluation["attributes"]
     names = {
         "most frequent": "the most frequent caption, whatever the picture",
@@ -87,20 +92,17 @@ def blocks(results: dict) -> dict[str, str]:
         "base": "before fine-tuning",
         "trained": "after",
     }
-    metrics = {"wer": "word error rate", "rouge_l": "ROUGE-L", "bleu_4": "BLEU-4", "cider_d": "CIDEr-D"}
-    metrics["exact_match"] = "exact match"
+    metrics = {metric: METRICS[metric].label for metric in systems["trained"]}
     scores = [f"| captions | {' | '.join(metrics.values())} |", "| --- " * (len(metrics) + 1) + "|"]
     for system, name in names.items():
         scores.append(f"| {name} | " + " | ".join(f"{systems[system][m]['value']:.3f}" for m in metrics) + " |")
     low, high = systems["trained"]["wer"]["low"], systems["trained"]["wer"]["high"]
-    share = statistics.median(run["share"] for run in results["training_share"])
     mean = sum(attributes.values()) / len(attributes)
     scores.append("")
     scores.append(
         f"{evaluation['dataset']['pictures']} test pictures; 95 % interval of the last word error rate {low:.3f} to "
         f"{high:.3f}; attribute accuracy {mean:.3f}. Training: {evaluation['captioner']['steps']} steps, "
-        f"{evaluation['seconds']['training']:.0f} seconds with its evaluations; {share:.0%} of the time without them "
-        f"goes into the model: forward, backward and optimizer. {results['machine']}."
+        f"{evaluation['seconds']['training']:.0f} seconds with its evaluations. {results['machine']}."
     )
     steps = list(results["behind_the_numbers"]["steps"].values())
     scores.append("")
@@ -108,7 +110,7 @@ def blocks(results: dict) -> dict[str, str]:
         f"Measured as many guides do it, the word error rate of the same captioner is {steps[0]:.1f}; notebook 7 shows "
         "why."
     )
-    recipes = results["recipes"]
+    recipes = measured("recipes")
     trained = recipes["training"]["git-base"]
     memory = trained["megabytes"]["ours"] / trained["megabytes"]["popular"]
     speed = (
@@ -121,7 +123,7 @@ def blocks(results: dict) -> dict[str, str]:
     fetched = f"{sizes['download'] / 1e9:.1f} GB to download, " if sizes["download"] else ""
     needs = (
         f"Python 3.11 or newer, make and git; {fetched}{sizes['installed'] / 1e9:.1f} GB on disk with PyTorch's CPU "
-        f"build; about {minutes(total)[:-4]} minutes to run everything on two cores."
+        f"build; about {minutes(total)} minutes to run everything on {results['machine'].split(',')[0]}."
     )
     seen = ", ".join(f"{name} {value:.3f}" for name, value in base["see_accuracy"].items())
     stages, hours = base["stages"], (base["see_seconds"] + base["speak_seconds"]) / 3600
@@ -130,12 +132,13 @@ def blocks(results: dict) -> dict[str, str]:
         f"- Drawings: {base['drawings']:,}, of which {base['held_out_drawings']} were held out",
         f"- Stage 1, seeing: {stages['see']['steps']:,} steps of 64 drawings",
         f"- Stage 2, speaking: {stages['speak']['steps']:,} steps of 64 drawings",
-        f"- Training time: {hours:.1f} hours on two CPU cores that other work shared, the drawing not counted",
+        f"- Training time: {hours:.1f} hours on a CPU that other work shared, the drawing not counted",
         f"- Attributes told rightly after stage 1, held-out drawings: {seen}",
         f"- Captions in its own words, held-out drawings: word error rate {base['held_out']['wer']:.4f}, exact match "
         f"{base['held_out']['exact_match']:.3f}",
     ]
-    return {"scores": "\n".join(scores), "speed": speed, "needs": needs, "base": "\n".join(made)}
+    map_ = file_map("helpers", "tools", "benchmarks")
+    return {"scores": "\n".join(scores), "speed": speed, "needs": needs, "base": "\n".join(made), "map": map_}
 
 
 def rendered(text: str, results: dict) -> str:
@@ -144,14 +147,14 @@ def rendered(text: str, results: dict) -> str:
         pattern = BLOCK.format(name=name)
         text = re.sub(pattern, lambda hit, new=content: f"{hit[1]}{new}\n{hit[3]}", text, flags=re.DOTALL)
     for stem, seconds in results["notebook_seconds"].items():
-        text = re.sub(rf"(notebooks/{stem}\.ipynb\).*?)\d+ min", rf"\g<1>{minutes(seconds)}", text)
+        text = re.sub(rf"(notebooks/{stem}\.ipynb\).*?)\d+ min", rf"\g<1>{minutes(seconds)} min", text)
     return text
 
 
 def timed(opening: str, seconds: float) -> str:
     """A notebook's opening with its time written anew."""
-    count = minutes(seconds)[:-4]
-    return re.sub(r"It takes about \d+ minutes?", f"It takes about {count} minute{'s' * (count != '1')}", opening)
+    count = minutes(seconds)
+    return re.sub(r"It takes about \d+ minutes?", f"It takes about {count} minute{'s' * (count != 1)}", opening)
 
 
 def main(arguments: list[str]) -> None:

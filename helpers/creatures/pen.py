@@ -1,35 +1,18 @@
 """The pen: draws one small creature from its attributes and a random generator.
 
 Everything is drawn with Pillow at four times the final size and then reduced, which gives smooth edges.
-Coordinates are in units of the final 128 pixels; `Canvas` scales them.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-SIZE = 128
-SCALE = 4
+from helpers.creatures.canvas import INK, PAINTS, SCALE, SIZE, WHITE, Canvas, Color, mix
+from helpers.creatures.parts import body_outline, coat_mask, draw_ear, draw_face, draw_horn, draw_tail, draw_wing
 
-Color = tuple[int, int, int]
-Point = tuple[float, float]
-Box = tuple[float, float, float, float]  # middle x, middle y, half width, half height
-
-PAINTS: dict[str, Color] = {
-    "red": (222, 40, 44),
-    "orange": (252, 140, 20),
-    "yellow": (250, 216, 40),
-    "green": (62, 168, 66),
-    "blue": (48, 108, 226),
-    "purple": (136, 62, 190),
-    "pink": (255, 150, 196),
-    "brown": (126, 78, 44),
-    "gray": (142, 146, 152),
-}
 SKIES: list[tuple[Color, Color]] = [
     ((222, 240, 252), (250, 252, 255)),
     ((255, 238, 220), (255, 252, 244)),
@@ -39,70 +22,6 @@ SKIES: list[tuple[Color, Color]] = [
     ((224, 246, 246), (250, 255, 255)),
 ]
 GROUNDS: list[Color] = [(206, 226, 190), (232, 216, 190), (206, 216, 230), (222, 208, 224), (224, 224, 210)]
-INK: Color = (52, 40, 48)
-GOLD: Color = (250, 200, 70)
-MOUTH: Color = (140, 24, 44)
-TONGUE: Color = (246, 128, 136)
-WHITE: Color = (255, 255, 255)
-
-
-def mix(color: Color, other: Color, share: float) -> Color:
-    """The colour `share` of the way from `color` to `other`."""
-    return tuple(round(a + (b - a) * share) for a, b in zip(color, other, strict=True))
-
-
-class Canvas:
-    """A Pillow picture that is drawn on in units of the final size."""
-
-    def __init__(self, image: Image.Image):
-        self.image = image
-        self.draw = ImageDraw.Draw(image)
-
-    def polygon(self, points: Sequence[Point], fill: Color, outline: Color | None = None, width: float = 1.6) -> None:
-        """A filled shape, with a stroke around it where `outline` is given."""
-        scaled = [(x * SCALE, y * SCALE) for x, y in points]
-        self.draw.polygon(scaled, fill=fill)
-        if outline:
-            self.line([*points, points[0], points[1]], outline, width)
-
-    def ellipse(
-        self, x: float, y: float, rx: float, ry: float, fill: Color, outline: Color | None = None, width: float = 1.6
-    ) -> None:
-        """A filled ellipse; the stroke lies half inside it."""
-        if outline:
-            grow = width / 2
-            self.draw.ellipse(_box(x, y, rx + grow, ry + grow), fill=outline)
-            rx, ry = rx - grow, ry - grow
-        self.draw.ellipse(_box(x, y, rx, ry), fill=fill)
-
-    def line(self, points: Sequence[Point], fill: Color, width: float) -> None:
-        """A stroke with round ends and joints."""
-        scaled = [(x * SCALE, y * SCALE) for x, y in points]
-        self.draw.line(scaled, fill=fill, width=round(width * SCALE), joint="curve")
-        r = width * SCALE / 2 - 0.5
-        for x, y in (scaled[0], scaled[-1]):
-            self.draw.ellipse((x - r, y - r, x + r, y + r), fill=fill)
-
-
-def _box(x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:
-    return ((x - rx) * SCALE, (y - ry) * SCALE, (x + rx) * SCALE, (y + ry) * SCALE)
-
-
-def _arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, steps: int = 24) -> list[Point]:
-    """Points on an ellipse; angles in degrees, clockwise from three o'clock."""
-    angles = [math.radians(start + (stop - start) * i / steps) for i in range(steps + 1)]
-    return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
-
-
-def _outline_of(body: str, x: float, y: float, rx: float, ry: float) -> list[Point]:
-    """The body's edge: a superellipse, close to a rectangle for a square body."""
-    power = 0.36 if body == "square" else 1.0
-    points = []
-    for i in range(96):
-        a = 2 * math.pi * i / 96
-        c, s = math.cos(a), math.sin(a)
-        points.append((x + rx * math.copysign(abs(c) ** power, c), y + ry * math.copysign(abs(s) ** power, s)))
-    return points
 
 
 def _scene(canvas: Canvas, rng: random.Random, floor: float) -> None:
@@ -148,123 +67,6 @@ def _scene(canvas: Canvas, rng: random.Random, floor: float) -> None:
             canvas.ellipse(x, floor + 12, rng.uniform(24, 40), rng.uniform(20, 34), mix(ground, WHITE, 0.45))
 
 
-def _tail(canvas: Canvas, kind: str, side: int, x: float, y: float, skin: Color, edge: Color, size: float) -> None:
-    """A tail that leaves the body at (x, y) towards `side` (-1 left, 1 right)."""
-    if kind == "curly":
-        turns = []
-        for i in range(60):
-            t = i / 59
-            angle = math.radians(110 - 560 * t)
-            radius = 11 * (1 - 0.76 * t) * size
-            turns.append((x + side * (13 * size + radius * math.cos(angle)), y - 9 * size + radius * math.sin(angle)))
-        turns.insert(0, (x - side * 6 * size, y + 2 * size))
-        canvas.line(turns, edge, 6.2 * size)
-        canvas.line(turns, skin, 3.4 * size)
-    elif kind == "spiky":
-        spine = [(x + side * 27 * size * t, y - 11 * size * t * t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        for (ax, ay), (bx, by), r in zip(spine, spine[1:], (14, 13.5, 13, 12), strict=False):
-            mx, my = (ax + bx) / 2, (ay + by) / 2
-            canvas.polygon([(ax, ay), (mx + side * 2 * size, my - r * size), (bx, by)], GOLD, edge, 1.5)
-        top = [(px, py - (5.4 - 1.0 * k) * size) for k, (px, py) in enumerate(spine)]
-        bottom = [(px, py + (5.4 - 1.0 * k) * size) for k, (px, py) in enumerate(spine)]
-        tip = (spine[-1][0] + side * 5 * size, spine[-1][1] - 4 * size)
-        canvas.polygon([*top, tip, *reversed(bottom)], skin, edge, 1.6)
-
-
-def _wing(canvas: Canvas, side: int, x: float, y: float, size: float, tint: Color) -> None:
-    """A scalloped wing whose root is at (x, y)."""
-    shape = [(0, 4), (6, -13), (15, -22), (25, -24), (23, -15), (25, -8), (20, -4), (19, 4), (13, 4), (9, 10), (0, 9)]
-    points = [(x + side * dx * size, y + dy * size) for dx, dy in shape]
-    edge = (78, 84, 124)
-    canvas.polygon(points, tint, edge, 1.8)
-    for tip in (4, 6, 8):
-        canvas.line([points[0], points[tip]], edge, 0.9)
-
-
-def _ear(canvas: Canvas, kind: str, side: int, x: float, y: float, size: float, skin: Color, edge: Color) -> None:
-    """An ear whose foot is at (x, y)."""
-    inner = mix(skin, (255, 222, 214), 0.72)
-    if kind == "pointy":
-        foot, tip = 8.5 * size, (x + side * 7 * size, y - 19 * size)
-        canvas.polygon([(x - foot, y + 3), (x + foot, y + 3), tip], skin, edge, 1.8)
-        canvas.polygon([(x - foot * 0.42, y), (x + foot * 0.5, y), (tip[0] - side * 1.2, tip[1] + 6 * size)], inner)
-    elif kind == "round":
-        x, y = x + side * 2.5 * size, y - 4.5 * size
-        canvas.ellipse(x, y, 9.2 * size, 9.2 * size, skin, edge, 1.8)
-        canvas.ellipse(x, y, 5 * size, 5 * size, inner)
-    elif kind == "long":
-        lean = side * 5 * size
-        for width, height, paint in ((6.4, 17.5, edge), (5.1, 16.2, skin), (2.5, 12, inner)):
-            canvas.line([(x, y + 1), (x + lean, y - (2 * height - width) * size)], paint, width * 2 * size)
-
-
-def _horn(canvas: Canvas, x: float, y: float, size: float, lean: float) -> None:
-    """A golden cone with two rings whose foot is at (x, y)."""
-    edge = (110, 74, 20)
-    w, h = 5.2 * size, 21 * size
-    tip = (x + lean * size, y - h)
-    canvas.polygon([(x - w, y + 4), tip, (x + w, y + 4)], GOLD, edge, 1.6)
-    for t in (0.28, 0.56):
-        cx, cy, half = x + lean * size * t, y - h * t, w * (1 - t) * 0.85
-        canvas.line([(cx - half, cy + 0.8), (cx + half, cy - 0.8)], edge, 0.9)
-
-
-def _coat(attributes: dict[str, str], rng: random.Random, box: Box, face: Box) -> Image.Image | None:
-    """The mask of a pattern over the whole picture, or None for a plain coat."""
-    if attributes["pattern"] == "plain":
-        return None
-    mask = Image.new("L", (SIZE * SCALE, SIZE * SCALE), 0)
-    canvas = Canvas(mask)
-    x, y, rx, ry = box
-    if attributes["pattern"] == "striped":
-        lean = rng.uniform(-5, 5)
-        step = rng.uniform(11.5, 13.5)
-        start = y - ry + rng.uniform(3, 7)
-        while start < y + ry + 8:
-            left, right = (x - rx - 4, start - lean), (x + rx + 4, start + lean)
-            bend = (x, start + 3)
-            canvas.line([left, bend, right], 255, step * 0.46)
-            start += step
-    else:
-        spots: list[tuple[float, float, float]] = []
-        fx, fy, frx, fry = face
-        for _ in range(500):
-            r = rng.uniform(4.4, 5.8)
-            sx, sy = rng.uniform(x - rx, x + rx), rng.uniform(y - ry, y + ry)
-            hidden = math.hypot((sx - fx) / (frx + 3.2), (sy - fy) / (fry + 3.2)) < 1
-            if not hidden and all(math.hypot(sx - ox, sy - oy) > r + other + 2.2 for ox, oy, other in spots):
-                spots.append((sx, sy, r))
-        for sx, sy, r in spots:
-            canvas.ellipse(sx, sy, r, r, 255)
-    return mask
-
-
-def _face(canvas: Canvas, mouth: str, rng: random.Random, box: Box, skin: Color) -> None:
-    """A pale face with eyes, cheeks and a mouth."""
-    x, y, rx, ry = box
-    size = rx / 18
-    pale = mix(skin, (255, 250, 240), 0.80)
-    canvas.ellipse(x, y, rx, ry, pale)
-    y -= 1 * size
-    look_x, look_y = rng.uniform(-1.3, 1.3), rng.uniform(-0.9, 0.9)
-    gap = rng.uniform(7.4, 8.6) * size
-    eye = rng.uniform(4.3, 5.2) * size
-    for side in (-1, 1):
-        ex, ey = x + side * gap, y - 5.5 * size
-        canvas.ellipse(ex, ey, eye, eye * 1.12, WHITE, INK, 1.0)
-        canvas.ellipse(ex + look_x * size, ey + look_y * size, eye * 0.56, eye * 0.62, INK)
-        canvas.ellipse(ex + look_x * size - 0.9, ey + look_y * size - 1.1, 0.9 * size, 0.9 * size, WHITE)
-        canvas.ellipse(x + side * 13.2 * size, y + 4 * size, 2.7 * size, 1.9 * size, mix(pale, (255, 120, 120), 0.42))
-    my = y + 7.5 * size
-    if mouth == "open":
-        canvas.ellipse(x, my + 0.8 * size, 5.8 * size, 6.4 * size, MOUTH, INK, 1.4)
-        canvas.ellipse(x, my + 3.8 * size, 3.2 * size, 2.4 * size, TONGUE)
-    elif mouth == "smile":
-        canvas.line(_arc(x, my - 3.4 * size, 8.6 * size, 7.6 * size, 14, 166), INK, 2.8 * size)
-    else:
-        canvas.line(_arc(x, my + 5.8 * size, 8.6 * size, 7.6 * size, 194, 346), INK, 2.8 * size)
-
-
 def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image:
     """Draws one creature.
 
@@ -298,22 +100,22 @@ def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image
     if attributes["wings"] == "wings":
         tint = rng.choice([(164, 206, 250), (255, 208, 140), (204, 178, 246)])
         for way in (-1, 1):
-            _wing(canvas, way, x + way * rx * 0.84, y - ry * 0.14, size, tint)
-    _tail(canvas, attributes["tail"], side, x + side * rx * 0.86, y + ry * 0.66, skin, edge, size)
+            draw_wing(canvas, way, x + way * rx * 0.84, y - ry * 0.14, size, tint)
+    draw_tail(canvas, attributes["tail"], side, x + side * rx * 0.86, y + ry * 0.66, skin, edge, size)
     head = y - ry
     spread = rx * {"round": 0.58, "tall": 0.56, "square": 0.68}[attributes["body"]]
     drop = {"round": 6.5, "tall": 7.5, "square": 3.0}[attributes["body"]] * size
     for way in (-1, 1):
-        _ear(canvas, attributes["ears"], way, x + way * spread, head + drop, size, skin, edge)
+        draw_ear(canvas, attributes["ears"], way, x + way * spread, head + drop, size, skin, edge)
     for way in (-1, 1):
         canvas.ellipse(x + way * rx * 0.46, floor - 1.5, 7 * size, 4.4 * size, skin, edge, 1.6)
 
-    shape = _outline_of(attributes["body"], x, y, rx, ry)
+    shape = body_outline(attributes["body"], x, y, rx, ry)
     canvas.polygon(shape, skin)
     look = {"round": 0.02, "tall": -0.32, "square": -0.02}[attributes["body"]]
     wide = {"round": 18.0, "tall": 16.5, "square": 17.5}[attributes["body"]] * size
     face = (x, y + ry * look, wide, wide * 0.94)
-    coat = _coat(attributes, rng, (x, y, rx, ry), face)
+    coat = coat_mask(attributes, rng, (x, y, rx, ry), face)
     if coat is not None:
         inside = Image.new("L", image.size, 0)
         Canvas(inside).polygon(shape, 255)
@@ -321,9 +123,9 @@ def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image
         image.paste(paint(attributes["second_color"]), (0, 0, *image.size), both)
     canvas.line([*shape, shape[0], shape[1]], edge, 1.9)
     if attributes["horns"] == "one":
-        _horn(canvas, x, head + 2 * size, size, rng.uniform(-1.5, 1.5))
+        draw_horn(canvas, x, head + 2 * size, size, rng.uniform(-1.5, 1.5))
     elif attributes["horns"] == "two":
         for way in (-1, 1):
-            _horn(canvas, x + way * rx * 0.24, head + 2.4 * size, size * 0.86, way * 3.5)
-    _face(canvas, attributes["mouth"], rng, face, skin)
+            draw_horn(canvas, x + way * rx * 0.24, head + 2.4 * size, size * 0.86, way * 3.5)
+    draw_face(canvas, attributes["mouth"], rng, face, skin)
     return image.reduce(SCALE)

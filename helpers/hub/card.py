@@ -11,6 +11,7 @@ from typing import Any
 from datasets import DatasetDict
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
+from helpers.metrics import METRICS
 from helpers.paths import resolve
 from helpers.reading.locate import PATIENCE
 from helpers.resuming import kept_row
@@ -18,14 +19,6 @@ from helpers.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Our names, with the Hub's and a person's.
-METRICS = {
-    "wer": ("wer", "word error rate"),
-    "rouge_l": ("rouge", "ROUGE-L"),
-    "bleu_4": ("bleu", "BLEU-4"),
-    "cider_d": ("cider", "CIDEr-D"),
-    "exact_match": ("exact_match", "exact match"),
-}
 CARD = """
 # {name}
 
@@ -120,14 +113,18 @@ def _score_lines(evaluation: Mapping[str, Any] | None, validation: Mapping[str, 
         kind = "greedy captions" if beams == 1 else f"captions of {beams} beams"
         lines = [f"On the {split['split']} split ({split['pictures']} pictures), {kind}:", "",
                  "| metric | value | 95 % interval |", "| --- | --- | --- |"]  # fmt: skip
-        rows = [(METRICS.get(m, ("", m))[1], s) for m, s in scores.items()]
+        rows = [(_label(m), s) for m, s in scores.items()]
         return lines + [f"| {m} | {s['value']:.3f} | {s['low']:.3f} to {s['high']:.3f} |" for m, s in rows]
     if validation:
         lines = ["Not measured on the test split. These are the scores of training, on the validation split, greedy",
                  "captions. The step to keep was chosen by them, so they flatter a little:", "",
                  "| metric | value |", "| --- | --- |"]  # fmt: skip
-        return lines + [f"| {METRICS[metric][1]} | {value:.3f} |" for metric, value in validation.items()]
+        return lines + [f"| {_label(metric)} | {value:.3f} |" for metric, value in validation.items()]
     return ["Not measured."]
+
+
+def _label(metric: str) -> str:
+    return METRICS[metric].label if metric in METRICS else metric
 
 
 def _model_index(
@@ -145,8 +142,8 @@ def _model_index(
             dataset_type=_hub_id(name) or re.sub(r"[^\w.-]+", "-", Path(name).name),
             dataset_name=_public(name),
             dataset_split=split,
-            metric_type=METRICS.get(metric, (metric,))[0],
-            metric_name=METRICS.get(metric, ("", metric))[1] + ("" if evaluation else ", while training"),
+            metric_type=METRICS[metric].hub if metric in METRICS else metric,
+            metric_name=_label(metric) + ("" if evaluation else ", while training"),
             metric_value=round(value, 4),
         )
         for metric, value in scores.items()

@@ -1,8 +1,8 @@
 """Scores of captions: word error rate, ROUGE-L, BLEU-4, CIDEr-D, exact match, and their intervals."""
 
-from helpers.metrics.intervals import bootstrap_interval, value_of
+from helpers.metrics.intervals import bootstrap_interval
 from helpers.metrics.scores import (
-    align_words,
+    METRICS,
     bleu_counts,
     caption_metrics,
     cider_d,
@@ -10,13 +10,14 @@ from helpers.metrics.scores import (
     exact_matches,
     load_wer,
     make_compute_metrics,
-    normalize,
     rouge_l,
     score,
     word_errors,
 )
+from helpers.metrics.words import align_words, nearest_alignments, normalize, normalized
 
 __all__ = [
+    "METRICS",
     "align_words",
     "bleu_counts",
     "bootstrap_interval",
@@ -26,9 +27,10 @@ __all__ = [
     "exact_matches",
     "load_wer",
     "make_compute_metrics",
+    "nearest_alignments",
     "normalize",
+    "normalized",
     "rouge_l",
     "score",
-    "value_of",
     "word_errors",
 ]

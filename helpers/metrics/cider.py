@@ -6,6 +6,7 @@ Written for numpy: the texts of a whole corpus are rows of n-gram numbers, and e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -15,27 +16,26 @@ SCALE = 10.0
 
 
 def per_picture(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """CIDEr-D a picture, equal to coco-caption's reference implementation.
+    """CIDEr-D per picture, equal to coco-caption's reference implementation.
 
     An n-gram weighs its count times log(pictures / pictures whose references hold it). The score of a caption and a
     reference is the cosine of their weights, those of the caption clipped to the reference's, times
     exp(-(difference in words)² / 2σ²). It is averaged over n = 1 to 4, then over the references, times 10.
 
     Args:
-        predictions: one caption a picture, its words separated by white space and compared as they are.
-        references: one or more captions a picture.
+        predictions: one caption per picture, its words separated by white space and compared as they are.
+        references: one or more captions per picture.
 
     Returns:
-        (pictures,), 0 to 10. Where there is one picture all scores are 0, because each n-gram is in every picture and
-        weighs nothing; so do n-grams that all pictures have in common.
+        (pictures,), 0 to 10. An n-gram that all pictures have in common weighs nothing.
     """
     pictures = len(predictions)
     texts = [*predictions, *(text for group in references for text in group)]
     picture = np.concatenate([np.arange(pictures), np.repeat(np.arange(pictures), [len(g) for g in references])])
-    said = [text.split() for text in texts]
-    lengths = np.array([len(words) for words in said])
-    number = {word: i for i, word in enumerate(dict.fromkeys(word for words in said for word in words))}
-    words = np.array([number[word] for row in said for word in row], dtype=np.int64)
+    split = [text.split() for text in texts]
+    lengths = np.array([len(words) for words in split])
+    number = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(split)))}
+    words = np.array([number[word] for word in chain.from_iterable(split)], dtype=np.int64)
     row = np.repeat(np.arange(len(texts)), lengths)  # the text that each word is in: (words,)
     left = np.concatenate([np.arange(n, 0, -1) for n in lengths])  # words from each one to the end
 
@@ -70,8 +70,8 @@ def _cosines(row: np.ndarray, grams: np.ndarray, picture: np.ndarray) -> np.ndar
     norms = np.sqrt(np.bincount(row, weights**2, minlength=len(picture)))
 
     wanted = picture[row] * kinds + grams  # where the prediction of the same picture would hold this n-gram
-    found = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-    predicted = np.where(keys[found] == wanted, weights[found], 0)
+    places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    predicted = np.where(keys[places] == wanted, weights[places], 0)
     shared = np.bincount(row, np.minimum(predicted, weights) * weights, minlength=len(picture))
     below = norms * norms[picture]
     return np.divide(shared, below, out=np.zeros(len(picture)), where=below > 0)

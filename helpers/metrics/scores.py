@@ -1,128 +1,120 @@
-"""Captions and references → numbers.
+"""Metrics of captions: word error rate, ROUGE-L, BLEU-4, CIDEr-D and exact match, one row each in one table.
 
-Every metric sees the same words: `normalize` makes them, in this one place. A metric is a statistic a picture, computed
-once, and a score of their sums; the intervals draw pictures anew and score those sums again.
+To add a metric, write its statistic per picture and a row of `METRICS`. Everywhere, predictions are one caption per
+picture, and references one or more per picture.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jiwer
 import numpy as np
 from rouge_score import rouge_scorer
-from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics import BLEU
 
-from helpers.errors import CaptioningError
 from helpers.families import tokenizer_of
 from helpers.metrics import cider
-from helpers.metrics.intervals import bootstrap_interval, value_of
+from helpers.metrics.intervals import OfSums, bootstrap_interval, mean, ratio, value_of
+from helpers.metrics.words import nearest_alignments, normalized
 
 if TYPE_CHECKING:
     import evaluate
     from transformers import EvalPrediction
 
 
-class _Words(Tokenizer):
-    """rouge_score's own tokenizer drops every letter that is not Latin; ours takes the normalised words."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return text.split()
-
-
-# How Unicode's names begin for the characters of scripts that are written without spaces between words.
-UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
-_ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
+# rouge_score's own tokenizer drops every letter that is not Latin.
+_ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=str.split))
 _BLEU = BLEU(tokenize="none", force=True)  # the texts are words already: nothing to split, nothing to warn of
 
 
-def normalize(text: str) -> str:
-    """Lower case, punctuation to spaces, white space folded; nothing else is changed. Emoji and accents stay.
-
-    White space separates words. In scripts that have none between words, such as the Chinese, each character counts as
-    a word, so that a word error rate is a character error rate there. One letter may be stored as one sign or as
-    several; both are the same here (Unicode's NFC).
-    """
-    lowered = unicodedata.normalize("NFC", text.casefold())
-    kept = "".join(" " if unicodedata.category(char).startswith("P") else char for char in lowered)
-    if not kept.isascii():
-        kept = "".join(f" {char} " if unicodedata.name(char, "").startswith(UNSPACED) else char for char in kept)
-    return " ".join(kept.split())
-
-
-def align_words(reference: str, prediction: str) -> jiwer.WordOutput:
-    """The cheapest way to turn the reference into the prediction, word by word, after normalisation."""
-    return jiwer.process_words([normalize(reference)], [normalize(prediction)])
-
-
-def _errors(reference: str, prediction: str) -> int:
-    out = jiwer.process_words(reference, prediction)  # one pair a call: as fast as a batch, and keeps no alignments
-    return out.substitutions + out.deletions + out.insertions
-
-
 def word_errors(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """Word errors and reference words a picture.
+    """Word errors and reference words per picture.
 
     For each picture the reference with the fewest errors per word counts; on a tie the longer one.
-
-    Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture.
 
     Returns:
         int, (pictures, 2): errors (substitutions + deletions + insertions), words of the reference taken.
     """
     rows = []
-    for said, group in _prepared(predictions, references):
-        counts = [(_errors(text, said), len(text.split())) for text in group]
-        rows.append(min(counts, key=lambda pair: (pair[0] / max(pair[1], 1), -pair[1])))
+    for _, out in nearest_alignments(predictions, references):
+        rows.append((out.substitutions + out.deletions + out.insertions, len(out.references[0])))
     return np.array(rows, dtype=int)
 
 
 def rouge_l(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """The best ROUGE-L F1 among the references, a picture: (pictures,), 0 to 1 (Lin, 2004)."""
-    pairs = _prepared(predictions, references)
-    return np.array([max(_ROUGE.score(text, said)["rougeL"].fmeasure for text in group) for said, group in pairs])
+    """The best ROUGE-L F1 among the references, per picture: (pictures,), 0 to 1 (Lin, 2004)."""
+    pairs = zip(*normalized(predictions, references), strict=True)
+    return np.array([_ROUGE.score_multi(group, prediction)["rougeL"].fmeasure for prediction, group in pairs])
 
 
 def bleu_counts(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """What BLEU adds up over pictures, counted by sacrebleu (Papineni et al., 2002).
 
     Returns:
-        int, (pictures, 10): words said, words of the reference nearest in length, then for n = 1 to 4 the n-grams said
-        that a reference holds too, then for n = 1 to 4 all n-grams said.
+        int, (pictures, 10): words predicted, words of the reference nearest in length, then for n = 1 to 4 the
+        predicted n-grams that a reference holds too, then for n = 1 to 4 all predicted n-grams.
     """
     rows = []
-    for said, group in _prepared(predictions, references):
-        found = _BLEU.corpus_score([said], [[text] for text in group])
-        rows.append([found.sys_len, found.ref_len, *found.counts, *found.totals])
+    for prediction, group in zip(*normalized(predictions, references), strict=True):
+        counted = _BLEU.corpus_score([prediction], [[text] for text in group])
+        rows.append([counted.sys_len, counted.ref_len, *counted.counts, *counted.totals])
     return np.array(rows, dtype=int)
 
 
-def cider_d(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """CIDEr-D a picture: (pictures,), 0 to 10 (Vedantam et al., 2015); `helpers.cider` says how.
+def bleu(sums: np.ndarray, pictures: int) -> np.ndarray:
+    """BLEU-4 of sums of `bleu_counts`, (..., 10) → (...), by sacrebleu's formula and its smoothing; 0 to 1."""
+    rows = sums.reshape(-1, 10).astype(int).tolist()  # sacrebleu takes Python's whole numbers
+    scores = [_BLEU.compute_bleu(row[2:6], row[6:], *row[:2], smooth_method="exp").score / 100 for row in rows]
+    return np.array(scores).reshape(sums.shape[:-1])
 
-    An n-gram counts for more the fewer pictures have it in a reference. So the scores depend on all pictures together,
-    and are 0 where there is only one.
-    """
-    said, groups = zip(*_prepared(predictions, references), strict=True)
-    return cider.per_picture(said, groups)
+
+def cider_d(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+    """CIDEr-D per picture: (pictures,), 0 to 10 (Vedantam et al., 2015); `helpers.metrics.cider` says how."""
+    return cider.per_picture(*normalized(predictions, references))
 
 
 def exact_matches(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """Whether the caption equals any of its references after normalisation: bool, (pictures,)."""
-    return np.array([said in group for said, group in _prepared(predictions, references)], dtype=bool)
+    pairs = zip(*normalized(predictions, references), strict=True)
+    return np.array([prediction in group for prediction, group in pairs], dtype=bool)
 
 
-_PER_PICTURE = {
-    "wer": word_errors,
-    "rouge_l": rouge_l,
-    "bleu_4": bleu_counts,
-    "cider_d": cider_d,
-    "exact_match": exact_matches,
+class Metric(NamedTuple):
+    """A row of `METRICS`. Scores, figures, the report, the model card and the README's table read all from there."""
+
+    label: str  # in prose
+    hub: str  # the Hub's name
+    better: str  # lower or higher
+    best: float
+    worst: float | None  # None where it has no end
+    per_picture: Callable[..., np.ndarray]  # predictions, references → (pictures,) or (pictures, columns)
+    of_sums: OfSums  # the sums of that over pictures → the score
+
+
+METRICS = {
+    # References word the same thing differently, so one of them counts: that with the fewest errors per word, since the
+    # fewest errors alone would favour short ones. Errors and words are added up before they are divided, as in speech
+    # recognition: a wrong word costs the same in a short caption as in a long one.
+    "wer": Metric("word error rate", "wer", "lower", 0, None, word_errors, ratio),
+    # Words in common and in the same order, as F1: a caption that says too much loses precision, one that says too
+    # little recall. The best reference counts, as above. Lin (2004) defines it for one text and its score means
+    # something there, so the score of a set is a mean, in which every picture weighs the same.
+    "rouge_l": Metric("ROUGE-L", "rouge", "higher", 1, 0, rouge_l, mean),
+    # A score of the whole set: many a caption shares no four words in a row with a reference, so a mean of single
+    # captions' scores would show zeros, or the smoothing. The counts are added up before the formula, in each resample
+    # of an interval as well. An n-gram may stand in any of the references.
+    "bleu_4": Metric("BLEU-4", "bleu", "higher", 1, 0, bleu_counts, bleu),
+    # An n-gram weighs log(pictures / pictures that have it in a reference): in a set of one picture log 1, so the score
+    # is 0. Resamples of an interval keep the weights of the whole set, which say how rare words are, not how good
+    # captions are. All references count, so where they differ none reaches 10.
+    "cider_d": Metric("CIDEr-D", "cider", "higher", 10, 0, cider_d, mean),
+    # One of the references, word for word, or nothing: the score that needs no formula. It says much where wording
+    # follows a pattern, as in Pocket Creatures, and little of free text, where a good caption seldom equals one that
+    # somebody else wrote.
+    "exact_match": Metric("exact match", "exact_match", "higher", 1, 0, exact_matches, mean),
 }
 
 
@@ -134,20 +126,18 @@ def caption_metrics(predictions: Sequence[str], references: Sequence[Sequence[st
     without word errors, and score 0 in the other metrics.
 
     Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture; their number may differ.
+        predictions: one caption per picture.
+        references: one or more captions per picture; their number may differ.
 
     Returns:
-        wer: word errors over reference words, of the whole set; 0 is perfect and it can exceed 1.
-        rouge_l: mean over pictures of the best F1 among the references, 0 to 1.
-        bleu_4: sacrebleu's corpus score over 100, 0 to 1; 0 where no caption has four words.
-        cider_d: mean over pictures, 0 to 10; 0 where there is one picture.
-        exact_match: share of pictures whose caption equals a reference, 0 to 1.
+        A score for each row of `METRICS`, of the whole set. wer can exceed 1; cider_d goes from 0 to 10, the others
+        from 0 to 1.
 
     Raises:
         CaptioningError: the numbers of predictions and references differ, one is no text, or there are none.
     """
-    return {name: value_of(of(predictions, references)) for name, of in _PER_PICTURE.items()}
+    texts = normalized(predictions, references)
+    return {name: value_of(row.per_picture(*texts), row.of_sums) for name, row in METRICS.items()}
 
 
 def score(
@@ -156,19 +146,19 @@ def score(
     """`caption_metrics` with a 95 % interval each: metric → {"value", "low", "high"}.
 
     Args:
-        predictions: one caption a picture.
-        references: one or more captions a picture.
         minus: another system's captions of the same pictures; the scores are then the first system's minus this one's.
             Where an interval does not hold 0, the two differ by more than the choice of pictures explains.
     """
-    found = {}
-    for name, of in _PER_PICTURE.items():
-        first = of(predictions, references)
-        second = None if minus is None else of(minus, references)
-        low, high = bootstrap_interval(first, minus=second)
-        value = value_of(first) - (0.0 if second is None else value_of(second))
-        found[name] = {"value": value, "low": low, "high": high}
-    return found
+    systems = [normalized(predictions, references)]
+    if minus is not None:
+        systems.append(normalized(minus, systems[0][1]))
+    scores = {}
+    for name, row in METRICS.items():
+        ours, *others = (row.per_picture(*texts) for texts in systems)
+        low, high = bootstrap_interval(ours, minus=others[0] if others else None, of_sums=row.of_sums)
+        value, *less = (value_of(each, row.of_sums) for each in (ours, *others))
+        scores[name] = {"value": value - sum(less), "low": low, "high": high}
+    return scores
 
 
 def decode(processor: Any, token_ids: np.ndarray) -> list[str]:
@@ -183,23 +173,17 @@ def make_compute_metrics(
     """The Trainer's `compute_metrics`: generated token ids against all captions of each picture.
 
     Args:
-        processor: turns token ids back into text.
+        processor: turns token ids, (pictures, tokens), back into texts.
         references: the captions of each picture, in the order of the evaluation split.
-
-    Returns:
-        A function of an EvalPrediction whose predictions are token ids, (pictures, tokens).
     """
-
-    def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-        return caption_metrics(decode(processor, prediction.predictions), references)
-
-    return compute_metrics
+    return lambda prediction: caption_metrics(decode(processor, prediction.predictions), references)
 
 
 def load_wer() -> evaluate.Metric:
-    """Word error rate as a metric of the evaluate library, with several references a picture.
+    """Word error rate for the evaluate library, with several references per picture: a check on `word_errors`.
 
-    evaluate.load("wer") downloads a script that takes one reference; this one needs no network.
+    evaluate.load("wer") downloads a script that asks jiwer about one reference per picture; this one needs no network.
+    It shares with `word_errors` nothing but the normalised texts: jiwer rates each reference, and then the whole set.
     """
     import datasets
     import evaluate
@@ -207,35 +191,14 @@ def load_wer() -> evaluate.Metric:
     class WordErrorRate(evaluate.Metric):
         def _info(self) -> evaluate.MetricInfo:
             text = datasets.Value("string")
-            return evaluate.MetricInfo(
-                description="Word error rate against the best of several references.",
-                citation="",
-                features=datasets.Features({"predictions": text, "references": datasets.List(text)}),
-            )
+            features = datasets.Features({"predictions": text, "references": datasets.List(text)})
+            return evaluate.MetricInfo("Word error rate against the nearest reference.", "", features)
 
         def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
-            return {"wer": value_of(word_errors(predictions, references))}
+            nearest = []
+            predictions, references = normalized(predictions, references)
+            for prediction, group in zip(predictions, references, strict=True):
+                nearest.append(min(group, key=lambda text: (jiwer.wer(text, prediction), -len(text.split()))))
+            return {"wer": jiwer.wer(nearest, predictions)}
 
     return WordErrorRate()
-
-
-def _prepared(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
-    """A picture's prediction and references, checked and normalised."""
-    for name, texts in (("predictions", predictions), ("references", references)):
-        if texts is None or isinstance(texts, str):
-            raise CaptioningError(f"The {name} are {texts!r}; give a list with an entry for each picture.")
-    if len(predictions) != len(references):
-        raise CaptioningError(
-            f"There are {len(predictions)} predictions and {len(references)} references; give one each."
-        )
-    if not len(predictions):
-        raise CaptioningError("There are no predictions to score; give at least one.")
-    found = []
-    for i, (said, group) in enumerate(zip(predictions, references, strict=True)):
-        if isinstance(group, str) or not hasattr(group, "__len__") or not len(group):
-            raise CaptioningError(f"The references of picture {i} are {group!r}; give a list of one or more texts.")
-        for text in (said, *group):
-            if not isinstance(text, str):
-                raise CaptioningError(f"Picture {i} has the caption {text!r}; give a text.")
-        found.append((normalize(said), [normalize(text) for text in group]))
-    return found

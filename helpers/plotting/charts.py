@@ -27,6 +27,10 @@ def plot_caption_words(captions: Sequence[str], *, most: int = 20) -> DescribedF
     right.barh([word for word, _ in counts][::-1], [count for _, count in counts][::-1], color=GREEN)
     right.set(title=f"The {len(counts)} most frequent words", xlabel="times used")
     right.tick_params(axis="y", labelsize=8)
+    figure.tables = [
+        [{"words in a caption": length, "captions": lengths[length]} for length in sorted(lengths)],
+        [{"word": word, "times used": count} for word, count in counts],
+    ]
     top = ", ".join(f"{word} {count}" for word, count in counts[:5])
     figure.alt = (
         f"Two bar charts. Left: captions have {min(lengths)} to {max(lengths)} words, most often "
@@ -40,16 +44,18 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
     """How often each value stands in each column: a panel a column."""
     figure = new_figure(10, 2.2 * -(-len(columns) // 3))
     axes = axes_of(figure, -(-len(columns) // 3), 3).flat
-    parts = []
+    parts, rows = [], []
     for ax, (name, values) in zip(axes, columns.items(), strict=False):
         counts = dict(sorted(Counter(values).items(), key=lambda pair: -pair[1]))
         ax.barh(list(counts)[::-1], list(counts.values())[::-1], color=SKY)
         ax.set_title(name)
         ax.tick_params(labelsize=8)
         parts.append(f"{name}: " + ", ".join(f"{value} {count}" for value, count in counts.items()))
+        rows += [{"attribute": name, "value": value, "pictures": count} for value, count in counts.items()]
     for ax in list(axes):
         ax.axis("off")
     figure.supxlabel("pictures", fontsize=9)
+    figure.tables = [rows]
     figure.alt = "Bar charts of how often each value occurs. " + ". ".join(parts) + "."
     return figure
 
@@ -65,8 +71,9 @@ def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
     figure = new_figure(10, 4.4)
     top, bottom = axes_of(figure, 2, 1)[:, 0]
     rows = np.arange(len(lengths))
+    longest = max(lengths)
     alt = []
-    for ax, whole in ((top, padded_to), (bottom, max(lengths))):
+    for ax, whole in ((top, padded_to), (bottom, longest)):
         ax.barh(rows, whole, color="#DDDDDD", height=0.86, label="padding")
         ax.barh(rows, lengths, color=BLUE, height=0.86, label="tokens of the caption")
         share = 1 - sum(lengths) / (whole * len(lengths))
@@ -76,6 +83,12 @@ def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
     bottom.set_xlabel("tokens")
     top.legend(loc="upper right", handles=[Patch(color=BLUE), Patch(color="#DDDDDD")],
                labels=["tokens of a caption", "padding"], frameon=True, framealpha=1, edgecolor="white")  # fmt: skip
+    figure.tables = [
+        [
+            {"caption": i, "tokens": n} | {f"padding up to {whole} tokens": whole - n for whole in (padded_to, longest)}
+            for i, n in enumerate(lengths, 1)
+        ]
+    ]
     figure.alt = f"Two drawings of one batch of {len(lengths)} captions: {'; '.join(alt)}."
     return figure
 
@@ -91,6 +104,7 @@ def plot_token_lengths(lengths: Sequence[int], *, limit: int | None = None) -> D
     ax.set(title=f"Tokens in a caption: {min(lengths)} to {max(lengths)}{room}", xlabel="tokens", ylabel="captions")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
+    figure.tables = [[{"tokens": length, "captions": counts[length]} for length in sorted(counts)]]
     figure.alt = f"Bar chart: captions have {min(lengths)} to {max(lengths)} tokens, {np.mean(lengths):.0f} on average."
     return figure
 

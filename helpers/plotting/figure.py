@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import warnings
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +34,14 @@ STYLE = {
 
 
 class DescribedFigure(Figure):
-    """A matplotlib figure with alt text.
+    """A matplotlib figure with alt text and, where it draws bars, their numbers: tables as `html_table` takes them.
 
-    Notebooks put `alt` into the image's metadata, where screen readers and exported pages find it.
+    A notebook's output holds it twice. JupyterLab, Colab and exported pages show the HTML, because JupyterLab leaves
+    out the alt text of a PNG; PDF has no HTML and takes the PNG.
     """
 
     alt: str = ""
+    tables: Sequence[Sequence[Mapping[str, Any]]] = ()
 
     def png(self) -> bytes:
         """The figure as a PNG file's bytes."""
@@ -54,8 +59,28 @@ class DescribedFigure(Figure):
         path.write_bytes(self.png())
         return path
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        return {"image/png": self.png(), "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+    def html(self, content: bytes | None = None) -> str:
+        """The figure as HTML: the picture with its alt text, and below it, folded, its tables.
+
+        Args:
+            content: what `png` gave; drawn here where it is not given.
+        """
+        data = base64.b64encode(content or self.png()).decode()
+        alt = escape(self.alt).replace("\n", "&#10;")  # an empty line would end the HTML inside Markdown
+        picture = f'<img src="data:image/png;base64,{data}" alt="{alt}">'
+        tables = "\n".join(html_table(rows) for rows in self.tables if rows)
+        return picture + (f"\n<details>\n<summary>The numbers</summary>\n{tables}\n</details>" if tables else "")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        content = self.png()
+        return {"text/html": self.html(content), "image/png": content, "text/plain": self.alt}
+
+
+def html_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """An HTML table with a column for each key of the rows, of which there is at least one."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = ("".join(f"<td>{escape(str(row[name]))}</td>" for name in rows[0]) for row in rows)
+    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(f"<tr>{cells}</tr>" for cells in body) + "\n</table>"
 
 
 styled = rc_context(STYLE)  # as a decorator: the style holds while the function draws

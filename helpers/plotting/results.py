@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from textwrap import fill, shorten
@@ -12,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
 from helpers.creatures import Confusion
+from helpers.metrics import METRICS
 from helpers.plotting.figure import (
     BLUE,
     GRAY,
@@ -25,8 +27,6 @@ from helpers.plotting.figure import (
     new_figure,
     styled,
 )
-
-SCALES = {"rouge_l": 1.0, "bleu_4": 1.0, "cider_d": 10.0, "exact_match": 1.0}  # the best value of a metric
 
 
 @styled
@@ -47,14 +47,23 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
         spans = [[s["value"] - s["low"] for s in scores], [s["high"] - s["value"] for s in scores]]
         ax.barh(names, values, color=[BLUE if name == "trained" else SKY for name in names], xerr=spans,
                 error_kw={"ecolor": "#444444", "capsize": 3})  # fmt: skip
+        known = METRICS.get(metric)
+        ends = (known.best, known.worst) if known else (None,)
         # A word error rate has no end; a whole number has a half that can be read on the axis.
-        end = SCALES.get(metric) or np.ceil(max(1.0, *(score["high"] for score in scores)))
+        end = np.ceil(max(1.0, *(score["high"] for score in scores))) if None in ends else max(ends)
         for row, score in enumerate(scores):
             ax.text(score["high"] + end * 0.05, row, f"{score['value']:.3f}", va="center", fontsize=9)
-        ax.set(title=f"{metric}\n{'lower' if metric == 'wer' else 'higher'} is better", xlim=(0, end * 1.45))
+        ax.set(title=f"{metric}\n{f'{known.better} is better' if known else ''}", xlim=(0, end * 1.45))
         ax.title.set_size(10)
         ax.set_xticks([0, end / 2, end], [f"{tick:.2g}" for tick in (0, end / 2, end)])
         parts.append(f"{metric}: " + ", ".join(f"{n} {s['value']:.3f}" for n, s in zip(names, scores, strict=True)))
+    figure.tables = [
+        [
+            {"metric": metric, "system": name} | {key: f"{number:.3f}" for key, number in scores[metric].items()}
+            for metric in metrics
+            for name, scores in systems.items()
+        ]
+    ]
     figure.alt = "Bars that compare systems, with 95 % intervals. " + "; ".join(parts) + "."
     return figure
 
@@ -79,6 +88,9 @@ def plot_attribute_accuracy(accuracy: Mapping[str, Mapping[str, float]]) -> Desc
            title="Attributes named rightly, share of pictures")  # fmt: skip
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     parts = [f"{name}: " + ", ".join(f"{c} {v:.2f}" for c, v in values.items()) for name, values in accuracy.items()]
+    figure.tables = [
+        [{"attribute": c} | {name: f"{values[c]:.2f}" for name, values in accuracy.items()} for c in columns]
+    ]
     figure.alt = "Bars of attribute accuracy. " + "; ".join(parts) + "."
     return figure
 
@@ -94,6 +106,7 @@ def plot_word_probabilities(words: Sequence[tuple[str, float]], *, title: str) -
         ax.text(place, p + 0.02, f"{p:.2f}", ha="center", fontsize=8)
     ax.set_xticks(list(places), [word for word, _ in words], rotation=40, ha="right", rotation_mode="anchor")
     ax.set(title=fill(title, 110), ylabel="probability", ylim=(0, 1.14))
+    figure.tables = [[{"word": word, "probability": f"{p:.2f}"} for word, p in words]]
     least = min(words, key=lambda pair: pair[1], default=("", 0.0))
     figure.alt = f"Bars: the probability of each word. {title}. The least sure word is {least[0]!r}, {least[1]:.2f}."
     return figure
@@ -174,6 +187,7 @@ def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: s
     title = title or (f"The {len(shown)} most confused pairs" if len(rows) > most else "Every pair that was confused")
     ax.set(title=title, xlabel="pictures (of those with the true value)", xlim=(0, max(counts, default=1) * 1.2))
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    figure.tables = [shown]
     told = ", ".join(f"{name} {row['pictures']} of {row['of']}" for name, row in zip(names, shown, strict=True))
     figure.alt = f"{title}, true → said, in pictures: {told or 'none'}."
     return figure
@@ -207,6 +221,7 @@ def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> 
            xlim=(-1.15 * reach, 1.15 * reach))  # fmt: skip
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    figure.tables = [[{key: row[key] for key in ("word", "missed", "invented")} for row in rows[:most]]]
     told = ", ".join(f"{r['word']} missed {r['missed']} invented {r['invented']}" for r in rows[:most])
     figure.alt = f"Bars to both sides, a word a line: how often it was missed and invented. {told or 'None'}."
     return figure
@@ -224,7 +239,8 @@ def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
     left, right = axes_of(figure, 1, 2)[0]
     longest = int(np.ceil(max(said.max(), expected.max())))
     edges = np.arange(-0.5, longest + 1)
-    left.hist([expected, said], bins=edges, color=[GRAY, BLUE], label=["references (mean of each picture)", "captions"])
+    names = ["references (mean of each picture)", "captions"]
+    counts, _, _ = left.hist([expected, said], bins=edges, color=[GRAY, BLUE], label=names)
     start = min(said.min(), expected.min())
     left.set(title="How long they are", xlabel="words", ylabel="pictures", xlim=(start - 1, longest + 1))
     left.margins(y=0.3)  # room for the legend
@@ -238,6 +254,17 @@ def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.tables = [
+        [
+            {"words": words} | {name: int(count) for name, count in zip(names, both, strict=True)}
+            for words, both in enumerate(counts.T)
+            if both.any()
+        ],
+        [
+            {"words more than the mean reference": int(difference), "pictures": count}
+            for difference, count in sorted(Counter(differences).items())
+        ],
+    ]
     figure.alt = (
         f"Two histograms. Left: captions have {said.min():.0f} to {said.max():.0f} words, {said.mean():.1f} on "
         f"average; their references {expected.mean():.1f}. Right: the difference a picture, from "
@@ -297,5 +324,6 @@ def plot_steps(steps: Mapping[str, float], *, name: str) -> DescribedFigure:
         ax.annotate(f"{value:.3f}", spot, xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
     ax.set_xlim(least, max(*values, least) * 3)
     ax.set(xlabel=f"{name}, logarithmic; the dotted line is 1")
+    figure.tables = [[{"step": step, name: f"{value:.3f}"} for step, value in steps.items()]]
     figure.alt = f"Bars of the {name}, step by step: " + ", ".join(f"{step} {v:.3f}" for step, v in steps.items()) + "."
     return figure

@@ -1,0 +1,75 @@
+"""The words that metrics compare: texts checked, normalised once, and aligned."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import jiwer
+
+from helpers.errors import CaptioningError
+
+# How Unicode's names begin for the characters of scripts that are written without spaces between words.
+UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+
+
+def normalize(text: str) -> str:
+    """Lower case, punctuation to spaces, white space folded; nothing else is changed. Emoji and accents stay.
+
+    White space separates words. In scripts that have none between words, such as the Chinese, each character counts as
+    a word, so that a word error rate is a character error rate there. One letter may be stored as one sign or as
+    several; both are the same here (Unicode's NFC).
+    """
+    lowered = unicodedata.normalize("NFC", text.casefold())
+    kept = "".join(" " if unicodedata.category(char).startswith("P") else char for char in lowered)
+    if not kept.isascii():
+        kept = "".join(f" {char} " if unicodedata.name(char, "").startswith(UNSPACED) else char for char in kept)
+    return " ".join(kept.split())
+
+
+class _Normalized(list):
+    """Texts, or groups of them, that `normalized` has been through: the next metric takes them as they are."""
+
+
+def normalized(
+    predictions: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Predictions and references, checked and normalised; what this function returned comes back as it is."""
+    if isinstance(predictions, _Normalized) and isinstance(references, _Normalized):
+        return predictions, references
+    for name, texts in (("predictions", predictions), ("references", references)):
+        if texts is None or isinstance(texts, str):
+            raise CaptioningError(f"The {name} are {texts!r}; give a list with an entry for each picture.")
+    if len(predictions) != len(references) or not len(predictions):
+        raise CaptioningError(
+            f"There are {len(predictions)} predictions and references of {len(references)} pictures; "
+            "give both for each of one or more pictures."
+        )
+    for i, (prediction, group) in enumerate(zip(predictions, references, strict=True)):
+        if isinstance(group, str) or not hasattr(group, "__len__") or not len(group):
+            raise CaptioningError(f"The references of picture {i} are {group!r}; give a list of one or more texts.")
+        for text in (prediction, *group):
+            if not isinstance(text, str):
+                raise CaptioningError(f"Picture {i} has the caption {text!r}; give a text.")
+    if not isinstance(references, _Normalized):
+        references = _Normalized([normalize(text) for text in group] for group in references)
+    return _Normalized(map(normalize, predictions)), references
+
+
+def align_words(reference: str, prediction: str) -> jiwer.WordOutput:
+    """The cheapest way to turn the reference into the prediction, word by word, after normalisation."""
+    return jiwer.process_words([normalize(reference)], [normalize(prediction)])
+
+
+def nearest_alignments(
+    predictions: Sequence[str], references: Sequence[Sequence[str]]
+) -> Iterator[tuple[int, jiwer.WordOutput]]:
+    """For each picture: which of its references is the nearest (see `word_errors`), and how that one is aligned."""
+    # Errors per word order them, then the length. One pair a call is as fast as a batch, and holds one alignment.
+    return (
+        min(
+            enumerate(jiwer.process_words(text, prediction) for text in group),
+            key=lambda numbered: (numbered[1].wer, -len(numbered[1].references[0])),
+        )
+        for prediction, group in zip(*normalized(predictions, references), strict=True)
+    )
