@@ -35,10 +35,10 @@ def test_where_no_captioner_is_there_is_no_record(artifacts):
 def test_changed_values_are_told_by_name(settings):
     record = {"settings": settings.with_changes(epochs=5, num_beams=3).__dict__}
     assert differences(record, settings.with_changes(epochs=5)) == ""
-    told = differences(record, settings.with_changes(seed=9))
-    assert "epochs 5" in told
-    assert "seed 0" in told
-    assert "num_beams" not in told
+    changes = differences(record, settings.with_changes(seed=9))
+    assert "epochs 5" in changes
+    assert "seed 0" in changes
+    assert "num_beams" not in changes
 
 
 def test_a_record_that_names_no_pictures_goes_with_any(settings):

@@ -99,8 +99,8 @@ def fails_in_one_line(model, processor, repo_id="me/captioner", **given):
 def test_the_card_holds_the_scores_given():
     settings = Settings.tiny().with_changes(checkpoint="microsoft/git-base")
     card = model_card("me/captioner", settings, evaluation=EVALUATION | {"captioner": {"steps": 321}})
-    for told in ("captioner", "microsoft/git-base", "321", "123", "greedy captions"):
-        assert told in card.text
+    for part in ("captioner", "microsoft/git-base", "321", "123", "greedy captions"):
+        assert part in card.text
     assert "| word error rate | 0.042 | 0.031 to 0.053 |\n| exact match | 0.812 | 0.750 to 0.875 |\n" in card.text
     assert "0.987" not in card.text
     searched = EVALUATION | {"captioner": {"settings": {"num_beams": 4}}}
@@ -128,6 +128,13 @@ def test_folders_of_this_machine_are_no_ids_and_are_not_told(place):
     assert card.data.language is None
     assert "somebody" not in str(card)
     assert "photos" in card.text
+
+
+def test_a_folder_that_is_gone_is_no_id_either():
+    settings = Settings.tiny().with_changes(checkpoint="models/gone", dataset="artifacts/gone")
+    card = model_card("me/captioner", settings)
+    assert (card.data.base_model, card.data.datasets) == (None, None)
+    assert "`models/gone` fine-tuned on the data set `artifacts/gone`." in card.text
 
 
 def test_a_card_without_scores_gives_none():

@@ -39,8 +39,8 @@ def hub():
 
 def surroundings(hub, home, token=TOKEN):
     """The environment of a client that knows the small Hub and has downloaded nothing yet."""
-    found = {"HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "HF_HOME": str(home)}
-    return found | {"PYTHONPATH": str(ROOT)} | ({"HF_TOKEN": token} if token else {})
+    values = {"HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "HF_HOME": str(home)}
+    return values | {"PYTHONPATH": str(ROOT)} | ({"HF_TOKEN": token} if token else {})
 
 
 def client(hub, folder, code, *, token=TOKEN):
@@ -69,8 +69,8 @@ from helpers.data import load_captions
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 pictures = load_captions({dataset!r})["test"]["image"]
-said = caption_images(*load_checkpoint("me/captioner"), pictures, max_new_tokens=8)
-print(json.dumps([caption.text for caption in said]))
+predictions = caption_images(*load_checkpoint("me/captioner"), pictures, max_new_tokens=8)
+print(json.dumps([caption.text for caption in predictions]))
 """
 
 
@@ -81,8 +81,8 @@ def test_a_captioner_is_shared_and_says_the_same_wherever_it_is_loaded(
         part.save_pretrained(tmp_path / "talker")
     settings = settings.with_changes(checkpoint=str(tmp_path / "talker"), learning_rate=1e-9, max_new_tokens=8)
     captioner = load_or_train(settings)
-    said = [caption.text for caption in caption_images(*captioner, dataset["test"]["image"], max_new_tokens=8)]
-    assert len(set(said)) > 1
+    predictions = [caption.text for caption in caption_images(*captioner, dataset["test"]["image"], max_new_tokens=8)]
+    assert len(set(predictions)) > 1
 
     assert client(hub, tmp_path, SHARE.format(dataset=settings.dataset)).strip() == f"{hub.address}/me/captioner"
     assert sorted(hub.files("me/captioner")) == [
@@ -95,11 +95,11 @@ def test_a_captioner_is_shared_and_says_the_same_wherever_it_is_loaded(
         "tokenizer.json",
         "tokenizer_config.json",
     ]
-    assert client(hub, tmp_path, CAPTIONS.format(dataset=settings.dataset)).strip() == json.dumps(said)
+    assert client(hub, tmp_path, CAPTIONS.format(dataset=settings.dataset)).strip() == json.dumps(predictions)
 
     text = hub.files("me/captioner")["README.md"].decode()
     dataset["test"][0]["image"].save(tmp_path / "picture.png")
-    assert client(hub, tmp_path, four_lines(text)).strip() == said[0]
+    assert client(hub, tmp_path, four_lines(text)).strip() == predictions[0]
 
 
 @pytest.mark.parametrize("family", ["blip", "vision-encoder-decoder"])
@@ -114,15 +114,15 @@ def test_a_captioner_of_another_family_is_shared_and_says_the_same(
             weight *= 4 if "ross" in name and weight.dim() > 1 else 1
     for part in (model, its_processor):
         part.save_pretrained(tmp_path / "artifacts" / "captioner")
-    said = [caption.text for caption in caption_images(model, its_processor, dataset["test"]["image"])]
-    assert len(set(said)) > 1
+    predictions = [caption.text for caption in caption_images(model, its_processor, dataset["test"]["image"])]
+    assert len(set(predictions)) > 1
     client(hub, tmp_path, SHARE.format(dataset=settings.dataset))
     code = CAPTIONS.format(dataset=settings.dataset).replace("max_new_tokens=8", "max_new_tokens=48")
-    assert json.loads(client(hub, tmp_path, code)) == said
+    assert json.loads(client(hub, tmp_path, code)) == predictions
 
     dataset["test"][0]["image"].save(tmp_path / "picture.png")
     printed = client(hub, tmp_path, four_lines(hub.files("me/captioner")["README.md"].decode()))
-    assert printed.strip() == said[0]
+    assert printed.strip() == predictions[0]
 
 
 PUSH = """
@@ -136,7 +136,7 @@ FINGERPRINTS = """
 import json
 from helpers.data import fingerprint, load_captions
 sets = [load_captions(name) for name in ("me/pushed", "me/uploaded")]
-print(json.dumps([{split: fingerprint(part) for split, part in found.items()} for found in sets]))
+print(json.dumps([{split: fingerprint(part) for split, part in splits.items()} for splits in sets]))
 """
 REFUSED = """
 from helpers.data import load_captions
@@ -152,9 +152,9 @@ def test_a_data_set_is_loaded_by_its_id(hub, dataset_folder, tmp_path):
     client(hub, tmp_path, PUSH.format(folder=dataset_folder))
     here = {split: fingerprint(part) for split, part in load_captions(dataset_folder).items()}
     assert json.loads(client(hub, tmp_path, FINGERPRINTS)) == [here, here]
-    told = client(hub, tmp_path, REFUSED, token=OTHERS).strip()
-    assert "me/pushed" in told
-    assert "\n" not in told
+    message = client(hub, tmp_path, REFUSED, token=OTHERS).strip()
+    assert "me/pushed" in message
+    assert "\n" not in message
 
 
 FOLDER = """
@@ -191,8 +191,8 @@ def test_a_folder_of_pictures_on_the_hub_is_loaded_and_names_nothing_else(hub, p
     captions = [row["text"] for row in rows]
     Dataset.from_dict({"image": images, "text": captions}).to_parquet(tmp_path / "hostile" / "train.parquet")
     client(hub, tmp_path, FOLDER)
-    said, [packed, hostile] = json.loads(client(hub, tmp_path, READ))
-    assert said == captions
+    texts, [packed, hostile] = json.loads(client(hub, tmp_path, READ))
+    assert texts == captions
     assert len(packed) == len(rows)
     assert "archive" in packed[0]
     assert len(hostile) == 1
@@ -223,9 +223,9 @@ def test_each_refusal_is_one_sentence(hub, settings, artifacts, tmp_path):
     hub.add("somebody/captioner")
     hub.fails = "me/broken"
     cases = [(None, "me/captioner"), (WRONG, "me/captioner"), (TOKEN, "somebody/captioner"), (TOKEN, "me/broken")]
-    told = client(hub, tmp_path, FAILURES.format(cases=cases)).splitlines()
-    for sentence, said in zip(told, ("no token", "does not know", "may not write", "500"), strict=True):
-        assert said in sentence
+    messages = client(hub, tmp_path, FAILURES.format(cases=cases)).splitlines()
+    for sentence, reason in zip(messages, ("no token", "does not know", "may not write", "500"), strict=True):
+        assert reason in sentence
         assert sentence.endswith("the captioner is still on disk, in artifacts/captioner.")
     assert {path.name: path.read_bytes() for path in (artifacts / "captioner").iterdir()} == before
 
