@@ -11,9 +11,10 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Image
 
 from helpers.errors import DataError
+from helpers.reading.checks import usable
 from helpers.reading.copies import chosen_groups, content, groups_by_split, in_other_splits, numbers_of_bytes
-from helpers.reading.rows import usable
-from helpers.reading.tables import SPLITS, read_tables
+from helpers.reading.rows import SPLITS
+from helpers.reading.tables import read_tables
 
 logger = logging.getLogger(__name__)
 
