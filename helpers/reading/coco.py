@@ -34,7 +34,7 @@ def rows_of(content: Any, shown: str) -> Rows:
     images = content.get("images") if isinstance(content, dict) else None
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if isinstance(images, list) and isinstance(annotations, list):
-        if not any(isinstance(found, dict) and "caption" in found for found in annotations):
+        if not any(isinstance(annotation, dict) and "caption" in annotation for annotation in annotations):
             raise DataError(f"{shown} has annotations and none with a caption; give the file of captions.")
         return _coco(images, annotations)
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
@@ -68,8 +68,8 @@ def _coco(images: list[Any], annotations: list[Any]) -> Rows:
         elif twice[known] > 1:
             faults[i] = f"its id {known} is the id of {twice[known]} pictures; give each its own"
     for annotation in annotations:
-        found = annotation if isinstance(annotation, dict) else {}
-        known, caption = _id(found.get("image_id")), found.get("caption")
+        annotation = annotation if isinstance(annotation, dict) else {}
+        known, caption = _id(annotation.get("image_id")), annotation.get("caption")
         if known is not None and known in rows_of_ids:
             rows[rows_of_ids[known]]["captions"].append(caption)
         else:
@@ -95,5 +95,5 @@ def _karpathy(images: list[Any]) -> Rows:
     return rows, faults
 
 
-def _id(found: Any) -> int | str | None:
-    return found if isinstance(found, (int, str)) else None
+def _id(value: Any) -> int | str | None:
+    return value if isinstance(value, (int, str)) else None
