@@ -50,8 +50,7 @@ def test_groups_are_those_that_comparing_all_pairs_finds():
     assert ((groups[:, None] == groups[None]) == (expected[:, None] == expected[None])).all()
 
 
-def test_many_pictures_that_are_all_alike_are_one_group_without_comparing_all_in_python(monkeypatch):
-    monkeypatch.setattr(copies, "_BLOCK", 20_000)
+def test_many_pictures_that_are_all_alike_are_one_group_without_comparing_all_in_python():
     alike = flipped(np.repeat(drawn(1), 2_000, axis=0), 2)
     groups = groups_of_copies(np.concatenate([drawn(20_000), alike]))
     assert set(groups[20_000:].tolist()) == {0}

@@ -31,8 +31,8 @@ def rows_of(content: Any, shown: str) -> Rows:
     Raises:
         DataError: it is no captions file.
     """
-    images = content.get("images") if isinstance(content, dict) else None
-    annotations = content.get("annotations") if isinstance(content, dict) else None
+    content = content if isinstance(content, dict) else {}
+    images, annotations = content.get("images"), content.get("annotations")
     if isinstance(images, list) and isinstance(annotations, list):
         if not any(isinstance(annotation, dict) and "caption" in annotation for annotation in annotations):
             raise DataError(f"{shown} has annotations and none with a caption; give the file of captions.")
@@ -84,14 +84,10 @@ def _karpathy(images: list[Any]) -> Rows:
     for i, image in enumerate(images):
         if not isinstance(image, dict):
             faults[i], image = "it is no JSON object; write one a picture", {}
-        folder, name, captions = image.get("filepath"), image.get("filename"), image.get("sentences")
-        rows.append(
-            {
-                "file_name": f"{folder}/{name}" if folder and name else name,
-                "captions": captions,
-                "split": "train" if image.get("split") == "restval" else image.get("split"),
-            }
-        )
+        folder, name, split = image.get("filepath"), image.get("filename"), image.get("split")
+        place = f"{folder}/{name}" if folder and name else name
+        split = "train" if split == "restval" else split
+        rows.append({"file_name": place, "captions": image.get("sentences"), "split": split})
     return rows, faults
 
 

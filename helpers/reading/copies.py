@@ -25,7 +25,6 @@ from helpers.reading.pictures import load_small
 NEAR = 8  # bits of 256
 BYTES = 32  # of one hash
 VERSION = 1  # raise it when a hash is computed differently, so that no stored one is used
-_BLOCK = 1_000_000  # pairs that are compared at once
 
 
 def perceptual_hash(picture: PIL.Image.Image) -> imagehash.ImageHash:
@@ -76,16 +75,31 @@ def groups_of_copies(hashes: np.ndarray) -> np.ndarray:
     if not len(hashes):
         return np.zeros(0, np.int64)
     different, which = np.unique(hashes, axis=0, return_inverse=True)
-    labels, waiting = np.arange(len(different)), []
+    labels, words = np.arange(len(different)), different.view(np.uint64)  # (different, 4)
     for stretch in np.array_split(np.arange(BYTES), NEAR + 1):
-        for rows in _equal_rows(different[:, stretch]):
-            for pairs in _near_pairs(different, rows, labels):
-                waiting.append(pairs)
-                if sum(map(len, waiting)) > _BLOCK:
-                    labels, waiting = _joined(labels, waiting), []
-        labels, waiting = _joined(labels, waiting), []
+        keys = np.unique(different[:, stretch], axis=0, return_inverse=True)[1].ravel()
+        order = np.argsort(keys, kind="stable")
+        keys, places, shift = keys[order], np.arange(len(order) - 1), 1
+        while len(
+            places
+        ):  # those that share the stretch lie in a row: each is compared with the next, the one after, …
+            places = places[keys[places] == keys[places + shift]]
+            pairs = order[np.stack([places, places + shift])]
+            pairs = pairs[:, labels[pairs[0]] != labels[pairs[1]]]
+            near = np.bitwise_count(words[pairs[0]] ^ words[pairs[1]]).sum(axis=1) <= NEAR
+            if near.any():
+                labels = _joined(labels, pairs[:, near])
+            shift += 1
+            places = places[places + shift < len(order)]
     _, first, group = np.unique(labels[which.ravel()], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[group.ravel()]
+
+
+def _joined(labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """One label for all that the pairs (2, pairs) connect."""
+    ends = labels[pairs]
+    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), (len(labels), len(labels)))
+    return connected_components(graph, directed=False)[1][labels]
 
 
 def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[int]:
@@ -138,34 +152,3 @@ def groups_by_split(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
     groups = groups_of_copies(np.concatenate(hashes))
     ends = np.cumsum([len(part) for part in hashes])[:-1]
     return dict(zip(splits, np.split(groups, ends), strict=True))
-
-
-def _equal_rows(values: np.ndarray) -> Iterator[np.ndarray]:
-    """The numbers of rows that are equal, for each row that is there more than once."""
-    _, which, counts = np.unique(values, axis=0, return_inverse=True, return_counts=True)
-    order, ends = np.argsort(which.ravel(), kind="stable"), np.cumsum(counts)
-    for i in np.flatnonzero(counts > 1):
-        yield order[ends[i] - counts[i] : ends[i]]
-
-
-def _near_pairs(hashes: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
-    """The pairs among the rows that differ in at most `NEAR` bits and in their labels, in blocks of (pairs, 2)."""
-    if (labels[rows] == labels[rows[0]]).all():
-        return
-    words = np.ascontiguousarray(np.ascontiguousarray(hashes[rows]).view(np.uint64).T)  # (4, pictures)
-    step = max(1, _BLOCK // len(rows))
-    for start in range(0, len(rows), step):
-        bits = sum(np.bitwise_count(word[start : start + step, None] ^ word[start:]) for word in words)
-        pairs = rows[start + np.argwhere(bits <= NEAR)]
-        pairs = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
-        if len(pairs):
-            yield pairs
-
-
-def _joined(labels: np.ndarray, pairs: list[np.ndarray]) -> np.ndarray:
-    """One label for all that the pairs connect."""
-    if not pairs:
-        return labels
-    ends = labels[np.concatenate(pairs)]
-    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), (len(labels), len(labels)))
-    return connected_components(graph, directed=False)[1][labels]

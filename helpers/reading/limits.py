@@ -56,16 +56,10 @@ class Once(io.BytesIO):
 
 
 def opened(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.Image:
-    """Opens a picture, without decoding it.
-
-    Args:
-        content: the bytes of its file.
-        formats: those that are read, as Pillow names them.
-        max_pixels: that it may have.
+    """Opens a picture of one of the formats, without decoding it.
 
     Raises:
-        Claims: opening or decoding it would take too much.
-        Exception: nearly any, as Pillow's readers raise them for what is no picture or is damaged.
+        Claims: opening or decoding it would take too much; where it is damaged, Pillow raises nearly anything.
     """
     scans = 1  # passes over its pixels
     if content[:3] == b"\xff\xd8\xff":

@@ -65,24 +65,23 @@ def locate(name: str, kind: str) -> str:
         within(PATIENCE, lambda: HfApi().repo_info(name, repo_type=kind, timeout=PATIENCE))
         return name
     except HFValidationError:
-        raise _absent(name, kind, "is neither a folder on this disk nor a Hub id (owner/name)") from None
+        why = "is neither a folder on this disk nor a Hub id (owner/name)"
     except GatedRepoError:
         page = f"{constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name}"
         agree = f"open {page} and log in with notebook_login()"
         raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} wants an agreement first: {agree}.") from None
     except RepositoryNotFoundError:
         why = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
-        raise _absent(name, kind, why) from None
     except Exception as error:  # the Hub's client has changed its HTTP library, and its errors, before
         if status_of(error) == 401:
             why = "cannot be asked for: the Hub does not know your token; run notebook_login() and give another"
-            raise _absent(name, kind, why) from None
-        place = _downloaded(name, kind)
-        if place is None:
-            why = f"is not on this disk, and the Hub cannot be asked ({reason_of(error)})"
-            raise _absent(name, kind, f"{why}; check the spelling and the network") from None
-        logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
-        return place
+        elif place := _downloaded(name, kind):
+            logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
+            return place
+        else:
+            reason = reason_of(error)
+            why = f"is not on this disk, and the Hub cannot be asked ({reason}); check the spelling and the network"
+    raise _absent(name, kind, why)
 
 
 def _absent(name: str, kind: str, why: str) -> CheckpointError | DataError:
@@ -117,9 +116,7 @@ def _downloaded(name: str, kind: str) -> str | None:
 
 def reason_of(error: Exception) -> str:
     """What an error of the Hub's client says, in a few words."""
-    if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set"
-    return first_line(error)
+    return "HF_HUB_OFFLINE is set" if isinstance(error, OfflineModeIsEnabled) else first_line(error)
 
 
 def status_of(error: Exception) -> int:

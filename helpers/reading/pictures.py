@@ -143,8 +143,6 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return step()
-    except ImageError:
-        raise
     except Claims as error:
         raise ImageError(f"{name} {error}.") from None
     except MemoryError:
@@ -211,18 +209,20 @@ def _from_array(values: np.ndarray) -> Image.Image:
     """An array as a PIL picture, its values brought to 0 to 255."""
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
-    shapes = "(height, width), (height, width, 3) or (height, width, 4)"
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,), (4,)):
-        raise ImageError(f"An array of shape {values.shape} is no picture; give {shapes}.")
+        asked = "give (height, width), (height, width, 3) or (height, width, 4)"
+        raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")
     if not values.size or values.shape[0] * values.shape[1] > MAX_PIXELS:
         raise ImageError(f"An array of shape {values.shape} has no pixels, or more than {MAX_PIXELS:,}; give another.")
-    kind, asked = values.dtype.kind, "give whole numbers from 0 to 255 or real numbers from 0 to 1"
-    if kind not in "biuf":
-        raise ImageError(f"An array of {values.dtype} is no picture; {asked}.")
-    low, high = values.min(), values.max()
-    if low >= 0 and high <= 255 and kind in "iu":
-        return Image.fromarray(values.astype(np.uint8))
-    deep = kind == "u" and values.itemsize == 2
-    if low >= 0 and (high <= 1 or deep):
-        return Image.fromarray(np.rint(values.astype(np.float32) * (255 / (65_535 if deep else 1))).astype(np.uint8))
-    raise ImageError(f"An array of {values.dtype} from {low} to {high} is no picture; {asked}.")
+    kind, which = values.dtype.kind, f"of {values.dtype}"
+    if kind in "biuf":
+        low, high = values.min(), values.max()
+        if low >= 0 and high <= 255 and kind in "iu":
+            return Image.fromarray(values.astype(np.uint8))
+        deep = kind == "u" and values.itemsize == 2
+        if low >= 0 and (high <= 1 or deep):
+            shades = values.astype(np.float32) * (255 / (65_535 if deep else 1))
+            return Image.fromarray(np.rint(shades).astype(np.uint8))
+        which += f" from {low} to {high}"
+    asked = "give whole numbers from 0 to 255 or real numbers from 0 to 1"
+    raise ImageError(f"An array {which} is no picture; {asked}.")

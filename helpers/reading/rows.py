@@ -56,11 +56,11 @@ class Listed:
         numbers: dict[str, list[int]] = {}
         for i, part in enumerate(parts):
             numbers.setdefault(part or sound[0], []).append(i)
-        return {split: self._select(rows) for split, rows in numbers.items()}
-
-    def _select(self, numbers: list[int]) -> Listed:
-        faults = {place: self.faults[i] for place, i in enumerate(numbers) if i in self.faults}
-        return Listed([self.rows[i] for i in numbers], self.folder, faults)
+        splits = {}
+        for split, chosen in numbers.items():
+            faults = {place: self.faults[i] for place, i in enumerate(chosen) if i in self.faults}
+            splits[split] = Listed([self.rows[i] for i in chosen], self.folder, faults)
+        return splits
 
     def cells(self, columns: list[str]) -> Iterable[dict[str, Any]]:
         """Each row, with these columns at least where it has them."""
@@ -73,11 +73,7 @@ class Listed:
     def dataset(self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]]) -> Dataset:
         """The rows of these numbers, on disk and not in memory, with the columns image and captions and the others.
 
-        Args:
-            numbers: of the rows, at least one.
-            picture: the column of pictures.
-            texts: the columns that the captions come from.
-            captions: of each of these rows.
+        `captions` are theirs, taken from the columns `texts`.
         """
         others = [column for column in self.columns if column not in (picture, "image", "captions", *texts)]
         columns = {name: _one_kind([self.rows[i].get(name) for i in numbers]) for name in others}
@@ -140,8 +136,8 @@ class Stored(Listed):
 
 
 def _placed(row: dict, picture: str, folder: Path) -> dict:
-    content, path = row[picture]["bytes"], row[picture]["path"]
-    return {picture: {"bytes": content, "path": path if content is not None else str(folder / path)}}
+    stored = row[picture]
+    return {picture: stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
 
 
 def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:
