@@ -66,9 +66,8 @@ def load_captions(
         if not len(dataset):
             raise DataError(f"{name}: the split {split} has no rows that can be used; add some, or remove the split.")
     if left_out:
-        logger.warning(
-            "%s: left out %d of %d rows, %s; data_report(%r) lists them.", name, len(left_out), rows, counted, name
-        )
+        message = "%s: left out %d of %d rows, %s; data_report(%r) lists them."
+        logger.warning(message, name, len(left_out), rows, counted, name)
     return _divided(splits, name, seed)
 
 
@@ -153,18 +152,15 @@ def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
     if shared := sum(copies.in_other_splits(groups).values()):
         alike = ", or nearly the same as one that is" if missing else ""
         counts = "counts them" if missing else "also counts those that are nearly the same"
-        logger.warning(
-            "%s: %d pictures are in another split too%s; data_report(%r) %s.",
-            name, shared, alike, name, counts,
-        )  # fmt: skip
+        message = "%s: %d pictures are in another split too%s; data_report(%r) %s."
+        logger.warning(message, name, shared, alike, name, counts)
     if not missing:
         return splits
     train, left = splits["train"], np.arange(len(groups["train"]))
-    if (different := len(set(groups["train"].tolist()))) <= len(missing):
-        raise DataError(
-            f"{name} has {different} different pictures to divide, and {len(missing) + 1} splits need at least "
-            f"{len(missing) + 1}; add some."
-        )
+    different, needed = len(np.unique(groups["train"])), len(missing) + 1
+    if different < needed:
+        need = f"{needed} splits need at least {needed}"
+        raise DataError(f"{name} has {different} different pictures to divide, and {need}; add some.")
     target = max(1, round(len(left) / 10))
     for later, split in zip((len(missing), 1), missing, strict=False):
         _, which, sizes = np.unique(groups["train"][left], return_inverse=True, return_counts=True)
@@ -180,12 +176,11 @@ def _renamed(splits: DatasetDict, name: str) -> DatasetDict:
         return DatasetDict({"train": next(iter(splits.values()))})
     known = DatasetDict()
     for split, dataset in splits.items():
-        if SPLITS.get(split) in known:
-            raise DataError(
-                f"{name} has two splits for {SPLITS[split]}, of which {split} is one; remove or rename one."
-            )
-        if split in SPLITS:
-            known[SPLITS[split]] = dataset
+        meant = SPLITS.get(split)
+        if meant in known:
+            raise DataError(f"{name} has two splits for {meant}, of which {split} is one; remove or rename one.")
+        if meant:
+            known[meant] = dataset
     if "train" not in known:
         raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
     if others := [split for split in splits if split not in SPLITS]:
