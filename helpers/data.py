@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from typing import Any
 
 import imagehash
 import numpy as np
-from datasets import Dataset, DatasetDict, Image
+from datasets import Dataset, DatasetDict
 
 from helpers.errors import DataError
-from helpers.reading.copies import chosen_groups, content, groups_by_split, in_other_splits, numbers_of_bytes
-from helpers.reading.rows import usable
-from helpers.reading.tables import SPLITS, read_tables
+from helpers.reading import copies
+from helpers.reading.checks import usable
+from helpers.reading.rows import SPLITS
+from helpers.reading.tables import read_tables
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +66,8 @@ def load_captions(
         if not len(dataset):
             raise DataError(f"{name}: the split {split} has no rows that can be used; add some, or remove the split.")
     if left_out:
-        logger.warning(
-            "%s: left out %d of %d rows, %s; data_report(%r) lists them.", name, len(left_out), rows, counted, name
-        )
+        message = "%s: left out %d of %d rows, %s; data_report(%r) lists them."
+        logger.warning(message, name, len(left_out), rows, counted, name)
     return _divided(splits, name, seed)
 
 
@@ -79,33 +80,40 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
         in another split too, or look nearly the same as one that does) and reason.
     """
     splits, left_out = _read(name, caption_columns, images)
-    shared, numbers = in_other_splits(groups_by_split(splits)), numbers_of_bytes(splits)
-    table = []
-    for split, dataset in splits.items():
-        copies = Counter(numbers[split].tolist())
-        table.append(
-            {
-                "split": split,
-                "row": "all",
-                "pictures": len(dataset),
-                "captions": sum(len(captions) for captions in dataset["captions"]),
-                "identical_pictures": sum(count for count in copies.values() if count > 1),
-                "in_other_splits": shared[split],
-                "reason": "",
-            }
-        )
-    blank = {"pictures": 0, "captions": 0, "identical_pictures": 0, "in_other_splits": 0}
+    numbers, rows = copies.numbers_of_bytes(splits), []
+    for row in copies_by_split(splits):
+        split = row["split"]
+        repeated = sum(count for count in Counter(numbers[split].tolist()).values() if count > 1)
+        captions, shared = sum(map(len, splits[split]["captions"])), row["in_other_splits"]
+        counts = {"captions": captions, "identical_pictures": repeated, "in_other_splits": shared}
+        rows.append({"split": split, "row": "all", "pictures": row["pictures"], **counts, "reason": ""})
+    blank = dict.fromkeys(("pictures", "captions", "identical_pictures", "in_other_splits"), 0)
     for entry in left_out:
-        table.append({"split": entry["split"], "row": str(entry["row"]), **blank, "reason": entry["reason"]})
-    return Dataset.from_list(table)
+        rows.append({"split": entry["split"], "row": str(entry["row"]), **blank, "reason": entry["reason"]})
+    return Dataset.from_list(rows)
+
+
+def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
+    """How many pictures of each split are copies, which are the same pictures or look nearly the same.
+
+    Returns:
+        A row for each split: split, pictures, copies (pictures that repeat another one of the split) and
+        in_other_splits (pictures of which another split has a copy).
+    """
+    groups, rows = copies.groups_by_split(splits), []
+    shared = copies.in_other_splits(groups)
+    for split, numbers in groups.items():
+        repeated = len(numbers) - len(np.unique(numbers))
+        rows.append({"split": split, "pictures": len(numbers), "copies": repeated, "in_other_splits": shared[split]})
+    return rows
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
-    """A 256-bit perceptual hash a picture; `a - b` counts the bits in which two differ.
+    """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ.
 
     Two copies of one picture, in other sizes or formats, differ in a few bits; two pictures in many.
     """
-    return [imagehash.phash(picture, hash_size=16) for picture in dataset["image"]]
+    return [copies.perceptual_hash(picture) for picture in dataset["image"]]
 
 
 def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[int, int, int]]:
@@ -118,8 +126,8 @@ def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[
 def fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits that change with any caption or picture of the data set."""
     digest = hashlib.sha256()
-    for row in dataset.select_columns(["image", "captions"]).cast_column("image", Image(decode=False)):
-        digest.update(content(row["image"]) + "\0".join(row["captions"]).encode() + b"\1")
+    for content, captions in zip(copies.contents(dataset), dataset["captions"], strict=True):
+        digest.update(content + "\0".join(captions).encode() + b"\1")
     return digest.hexdigest()[:16]
 
 
@@ -140,26 +148,23 @@ def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
     missing = [split for split in ("test", "validation") if split not in splits]
     # Looking for nearly the same pictures takes longer than reading them; where nothing is to be divided, the same
     # bytes are told, and data_report finds the others.
-    groups = groups_by_split(splits) if missing else numbers_of_bytes(splits)
-    if shared := sum(in_other_splits(groups).values()):
-        said = (
-            "%s: %d pictures are in another split too, or nearly the same as one that is; data_report(%r) counts them."
-            if missing
-            else "%s: %d pictures are in another split too; data_report(%r) also counts those that are nearly the same."
-        )
-        logger.warning(said, name, shared, name)
+    groups = copies.groups_by_split(splits) if missing else copies.numbers_of_bytes(splits)
+    if shared := sum(copies.in_other_splits(groups).values()):
+        alike = ", or nearly the same as one that is" if missing else ""
+        counts = "counts them" if missing else "also counts those that are nearly the same"
+        message = "%s: %d pictures are in another split too%s; data_report(%r) %s."
+        logger.warning(message, name, shared, alike, name, counts)
     if not missing:
         return splits
     train, left = splits["train"], np.arange(len(groups["train"]))
-    if (different := len(set(groups["train"].tolist()))) <= len(missing):
-        raise DataError(
-            f"{name} has {different} different pictures to divide, and {len(missing) + 1} splits need at least "
-            f"{len(missing) + 1}; add some."
-        )
+    different, needed = len(np.unique(groups["train"])), len(missing) + 1
+    if different < needed:
+        need = f"{needed} splits need at least {needed}"
+        raise DataError(f"{name} has {different} different pictures to divide, and {need}; add some.")
     target = max(1, round(len(left) / 10))
     for later, split in zip((len(missing), 1), missing, strict=False):
         _, which, sizes = np.unique(groups["train"][left], return_inverse=True, return_counts=True)
-        taken = np.isin(which, chosen_groups(sizes, target, len(sizes) - later, seed))
+        taken = np.isin(which, copies.chosen_groups(sizes, target, len(sizes) - later, seed))
         splits[split], left = train.select(left[taken]), left[~taken]
     splits["train"] = train.select(left)
     return DatasetDict({split: splits[split] for split in ("train", "validation", "test")})
@@ -169,15 +174,15 @@ def _renamed(splits: DatasetDict, name: str) -> DatasetDict:
     """The splits by their names here, in order; without others, which no one learns from."""
     if len(splits) == 1:
         return DatasetDict({"train": next(iter(splits.values()))})
-    found = DatasetDict()
+    known = DatasetDict()
     for split, dataset in splits.items():
-        known = SPLITS.get(split)
-        if known in found:
-            raise DataError(f"{name} has two splits for {known}, of which {split} is one; remove or rename one.")
-        if known:
-            found[known] = dataset
-    if "train" not in found:
+        meant = SPLITS.get(split)
+        if meant in known:
+            raise DataError(f"{name} has two splits for {meant}, of which {split} is one; remove or rename one.")
+        if meant:
+            known[meant] = dataset
+    if "train" not in known:
         raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
     if others := [split for split in splits if split not in SPLITS]:
         logger.warning("%s: left out the splits %s; only train, validation and test are used.", name, ", ".join(others))
-    return DatasetDict({split: found[split] for split in ("train", "validation", "test") if split in found})
+    return DatasetDict({split: known[split] for split in ("train", "validation", "test") if split in known})

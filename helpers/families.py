@@ -1,4 +1,4 @@
-"""What differs between captioner families, and nothing else.
+"""What differs between captioner families (GIT, BLIP, VisionEncoderDecoder), and how a checkpoint of one is loaded.
 
 GIT reads a picture as a row of patch tokens and writes the caption after them, one token at a time. BLIP and a
 VisionEncoderDecoder (a ViT and a GPT-2) keep the picture apart: their text part looks at it through cross-attention.
@@ -34,33 +34,21 @@ from helpers.reading.locate import locate
 logger = logging.getLogger(__name__)
 
 Batch = Mapping[str, torch.Tensor]
+Pairs = tuple[torch.Tensor, torch.Tensor]  # logits (batch, positions, vocabulary), labels (batch, positions)
 
 
 @dataclass(frozen=True)
 class Family:
-    """What there is to know about one family.
+    """What there is to know about one family."""
 
-    Attributes:
-        processor: the class that loads an image processor and a tokenizer together.
-        set_up: makes the tokenizer give captions the first and the last token that the model is trained on.
-        vision: the path of the vision encoder's module inside the model.
-        vision_config: the name of its part of the config.
-        aligned: the family's part of `aligned`.
-        sees_patches: each word attends to patches in a way that `aligned_attention` can read.
-        rereads: `generate` has each picture read once for each beam, and not once.
-    """
-
-    processor: Any
-    set_up: Callable[[Any, PretrainedConfig], None]
-    vision: str
-    vision_config: str
-    aligned: Callable[[PreTrainedModel, Batch], tuple[torch.Tensor, torch.Tensor]]
-    sees_patches: bool = False
-    rereads: bool = False
-
-
-def _as_it_is(tokenizer: Any, config: PretrainedConfig) -> None:
-    """GIT's tokenizer gives [CLS] … [SEP], and so it was trained."""
+    processor: Any  # the class that loads an image processor and a tokenizer together
+    vision: str  # the path of the vision encoder's module inside the model
+    vision_config: str  # the name of its part of the config
+    aligned: Callable[[PreTrainedModel, Batch], Pairs]  # the family's part of `aligned`
+    # Makes the tokenizer give captions the first and the last token that the model is trained on; GIT's does by itself.
+    set_up: Callable[[Any, PretrainedConfig], None] = lambda tokenizer, config: None
+    sees_patches: bool = False  # each word attends to patches in a way that `aligned_attention` can read
+    rereads: bool = False  # `generate` has each picture read once for each beam, and not once
 
 
 def _blip_tokens(tokenizer: Any, config: PretrainedConfig) -> None:
@@ -87,53 +75,41 @@ def _frame(tokenizer: Any, *edges: str | None) -> None:
     )
 
 
-def _git_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    # The positions begin with the picture's; the vocabulary head is wide, and runs on the text's alone.
-    outputs = model(**model_inputs(batch), logits_to_keep=batch["labels"].shape[1], use_cache=False)
-    return outputs.logits[:, :-1], batch["labels"][:, 1:]
+def _git_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
+    # The decoder runs on (batch, picture + text, width); its head, which is wide, on the text's positions alone.
+    tokens = batch["labels"].shape[1]
+    logits = model(**model_inputs(batch), logits_to_keep=tokens, use_cache=False).logits  # (batch, tokens, vocabulary)
+    return logits[:, :-1], batch["labels"][:, 1:]  # positions: tokens - 1
 
 
-def _blip_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    return model(**model_inputs(batch)).logits[:, :-1], batch["labels"][:, 1:]
+def _blip_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
+    logits = model(**model_inputs(batch)).logits  # (batch, tokens, vocabulary)
+    return logits[:, :-1], batch["labels"][:, 1:]  # positions: tokens - 1
 
 
-def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    given = model.prepare_decoder_input_ids_from_labels(batch["labels"])
+def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
+    given = model.prepare_decoder_input_ids_from_labels(batch["labels"])  # the start token first, the last one cut off
     # The end token is the padding too, so only the mask tells which of them the decoder may look at.
     inputs = {"decoder_input_ids": given, "decoder_attention_mask": batch["attention_mask"]}
-    return model(pixel_values=batch["pixel_values"], **inputs, use_cache=False).logits, batch["labels"]
-
-
-def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
-    """What a model is called with, of a batch that also holds labels."""
-    return {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+    logits = model(pixel_values=batch["pixel_values"], **inputs, use_cache=False).logits  # (batch, tokens, vocabulary)
+    return logits, batch["labels"]  # positions: tokens
 
 
 FAMILIES = {
-    "git": Family(
-        AutoProcessor, _as_it_is, "git.image_encoder", "vision_config", _git_aligned, sees_patches=True, rereads=True
-    ),
-    "blip": Family(AutoProcessor, _blip_tokens, "vision_model", "vision_config", _blip_aligned),
+    "git": Family(AutoProcessor, "git.image_encoder", "vision_config", _git_aligned, sees_patches=True, rereads=True),
+    "blip": Family(AutoProcessor, "vision_model", "vision_config", _blip_aligned, _blip_tokens),
     # AutoProcessor finds the tokenizer alone. TrOCR's processor joins any image processor and any tokenizer, and what
     # it saves AutoProcessor can load.
-    "vision-encoder-decoder": Family(TrOCRProcessor, _decoder_tokens, "encoder", "encoder", _decoder_aligned),
+    "vision-encoder-decoder": Family(TrOCRProcessor, "encoder", "encoder", _decoder_aligned, _decoder_tokens),
 }
 
 
 def family_of(model: PreTrainedModel) -> Family:
-    """What is known of a model's family.
-
-    Raises:
-        CheckpointError: it is of another family.
-    """
+    """What is known of a model's family, or a CheckpointError where it is of another."""
     kind = model.config.model_type
     if kind not in FAMILIES:
-        raise CheckpointError(f"A {kind} model is of no family that is known here; choose one of {_names()}.")
+        raise CheckpointError(f"A {kind} model is of no known family; choose one of {', '.join(FAMILIES)}.")
     return FAMILIES[kind]
-
-
-def _names() -> str:
-    return ", ".join(FAMILIES)
 
 
 def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -150,8 +126,8 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
         CheckpointError: there is none of that name, it is damaged, or it belongs to no supported family.
     """
     place = locate(name, "model")
-    processor = load_processor(name)
     with _readable(name), enough_memory(f"the checkpoint {name}"):
+        processor = _processor(name, place)
         if random_weights:
             model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(place))
         else:
@@ -159,6 +135,42 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
             if missing := sorted(report["missing_keys"]):
                 logger.warning("%s lacks %d weights, which start at random: %s …", name, len(missing), missing[0])
         return model.eval().to(best_device()), processor
+
+
+def load_processor(name: str) -> ProcessorMixin:
+    """Loads a checkpoint's processor alone; see `load_checkpoint`."""
+    with _readable(name):
+        return _processor(name, locate(name, "model"))
+
+
+def vision_config_of(name: str) -> PretrainedConfig:
+    """How a checkpoint's vision encoder is built, without its weights: `image_size` and `patch_size`, in pixels."""
+    with _readable(name):
+        family, config = _known(name, locate(name, "model"))
+        return getattr(config, family.vision_config)
+
+
+def _processor(name: str, place: str) -> ProcessorMixin:
+    family, config = _known(name, place)
+    # The PIL backend gives the same pixels whether torchvision is installed or not. Of pictures much taller than wide,
+    # Pillow 13 resizes the columns first and Pillow 11 the rows (Pillow#9549), which rounds some pixels differently.
+    processor = family.processor.from_pretrained(place, backend="pil")
+    tokenizer = tokenizer_of(processor)
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
+        raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
+    family.set_up(tokenizer, config)
+    positions = config.get_text_config(decoder=True).max_position_embeddings
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+    return processor
+
+
+def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
+    """The family and the config of the checkpoint in a place that was located."""
+    kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
+    if kind not in FAMILIES:
+        what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
+        raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
+    return FAMILIES[kind], AutoConfig.from_pretrained(place)
 
 
 @contextmanager
@@ -174,46 +186,6 @@ def _readable(name: str) -> Iterator[None]:
         raise CheckpointError(
             f"The checkpoint {name} cannot be read ({first_line(error)}); copy or download it again, or name another."
         ) from None
-
-
-def load_processor(name: str) -> ProcessorMixin:
-    """Loads a checkpoint's processor alone; see `load_checkpoint`."""
-    place = locate(name, "model")
-    with _readable(name):
-        family, config = _known(name, place)
-        # The PIL backend gives the same pixels on every machine, whether torchvision is installed or not.
-        processor = family.processor.from_pretrained(place, backend="pil")
-        tokenizer = tokenizer_of(processor)
-        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
-            raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
-        family.set_up(tokenizer, config)
-        positions = config.get_text_config(decoder=True).max_position_embeddings
-        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
-        return processor
-
-
-def vision_config_of(name: str) -> PretrainedConfig:
-    """How a checkpoint's vision encoder is built, without its weights: `image_size` and `patch_size`, in pixels.
-
-    Args:
-        name: as for `load_checkpoint`.
-
-    Raises:
-        CheckpointError: there is none of that name, or it belongs to no supported family.
-    """
-    place = locate(name, "model")
-    with _readable(name):
-        family, config = _known(name, place)
-        return getattr(config, family.vision_config)
-
-
-def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
-    """The family and the config of the checkpoint in a place that was located."""
-    kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
-    if kind not in FAMILIES:
-        what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
-        raise CheckpointError(f"{name} {what}; choose a checkpoint of {_names()}.")
-    return FAMILIES[kind], AutoConfig.from_pretrained(place)
 
 
 def image_processor_of(processor: Any) -> Any:
@@ -237,18 +209,10 @@ def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
 
 
 def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
-    """What the vision encoder sees, one vector a picture: the mean of the tokens that the text part reads.
-
-    Args:
-        model: a captioner.
-        pixel_values: (pictures, 3, height, width).
-
-    Returns:
-        float32 on the CPU, (pictures, width).
-    """
+    """What the vision encoder sees, one vector per picture: the mean of the tokens that the text part reads."""
     with torch.inference_mode():
         tokens = vision_encoder_of(model)(pixel_values.to(model.device)).last_hidden_state
-    return tokens.float().mean(dim=1).cpu()
+    return tokens.float().mean(dim=1).cpu()  # (pictures, patches + 1, width) → (pictures, width)
 
 
 def picture_tokens(model: PreTrainedModel) -> int:
@@ -257,7 +221,17 @@ def picture_tokens(model: PreTrainedModel) -> int:
     return (vision.image_size // vision.patch_size) ** 2 + 1
 
 
-def aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
+    """What a model is called with, of a batch that also holds labels."""
+    return {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+
+
+def generation_inputs(batch: Batch) -> dict[str, torch.Tensor]:
+    """What `generate` is given: the picture alone, never the caption that it should find."""
+    return {"pixel_values": batch["pixel_values"]}
+
+
+def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
     """Pairs each prediction with the token that it should have been.
 
     GIT and BLIP predict at text position t the token at t + 1, so the logits lose their last position and the labels
@@ -271,17 +245,9 @@ def aligned(model: PreTrainedModel, batch: Batch) -> tuple[torch.Tensor, torch.T
     Returns:
         Logits (batch, positions, vocabulary) and labels (batch, positions), where positions is the number of tokens,
         less one for GIT and BLIP; -100 marks padding.
-
-    Raises:
-        CheckpointError: the model is of another family.
     """
-    names = ("pixel_values", "input_ids", "attention_mask", "labels")
-    return family_of(model).aligned(model, {name: batch[name].to(model.device) for name in names})
-
-
-def generation_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What `generate` is given: the picture alone, never the caption that it should find."""
-    return {"pixel_values": batch["pixel_values"]}
+    batch = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask", "labels")}
+    return family_of(model).aligned(model, batch)
 
 
 def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:

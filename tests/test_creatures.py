@@ -3,7 +3,6 @@ import random
 import re
 from itertools import pairwise
 
-import imagehash
 import numpy as np
 import pytest
 from huggingface_hub import DatasetCard
@@ -13,9 +12,10 @@ from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creat
 from helpers.creatures.canvas import PAINTS, SIZE
 from helpers.creatures.captions import with_article
 from helpers.data import load_captions, picture_hashes
+from helpers.reading.copies import NEAR
 from tools import make_base_model, make_data
 from tools.base_captions import base_captions_of
-from tools.make_data import FOLDER, NEAREST, card, draw, key_of
+from tools.make_data import FOLDER, card, draw, key_of
 
 # What a caption may only say of a creature that has it: attribute and value → the words for it.
 WORDS = {
@@ -216,8 +216,8 @@ def test_a_picture_too_like_an_earlier_one_is_drawn_again(monkeypatch, tmp_path)
     made = load_captions(str(tmp_path))
     rows = [row for split in made.values() for row in split]
     assert [row["attempt"] for row in rows] == [0, 1, 1, 1, 1]
-    hashes = [imagehash.phash(row["image"], hash_size=16) for row in rows]
-    assert all(a - b > NEAREST for i, a in enumerate(hashes) for b in hashes[:i])
+    hashes = picture_hashes({"image": [row["image"] for row in rows]})
+    assert all(a - b > NEAR for i, a in enumerate(hashes) for b in hashes[:i])
     assert [creature_of(row) for row in rows] == creatures
 
 

@@ -1,20 +1,14 @@
 import csv
-import io
 import json
 
 import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
 from datasets import Image as ImageColumn
-from PIL import Image
 
-from helpers.data import data_report, fingerprint, load_captions, nearest_pairs, picture_hashes
+from helpers.data import copies_by_split, data_report, fingerprint, load_captions, nearest_pairs, picture_hashes
 from helpers.errors import DataError
-
-
-def noise(seed, size=(24, 20)):
-    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    return Image.fromarray(values)
+from tests.toolbox import encoded, noise
 
 
 def save_pictures(folder, count):
@@ -51,9 +45,7 @@ def saved(splits, folder, decoded=True):
 
 
 def png(seed):
-    content = io.BytesIO()
-    noise(seed).save(content, "PNG")
-    return {"bytes": content.getvalue(), "path": None}
+    return {"bytes": encoded(noise(seed)), "path": None}
 
 
 def column(count, start=0):
@@ -195,12 +187,9 @@ def test_a_split_that_is_there_stays_untouched(tmp_path, given, made):
 
 def copied(picture, kind):
     """The bytes of a picture as it was, saved again, or resized."""
-    content = io.BytesIO()
-    if kind == "saved again":
-        picture.convert("RGB").save(content, "JPEG", quality=90)
-    else:
-        picture.resize((100, 90) if kind == "resized" else picture.size).save(content, "PNG")
-    return {"bytes": content.getvalue(), "path": None}
+    again = picture.resize((100, 90)) if kind == "resized" else picture
+    content = encoded(again.convert("RGB"), "JPEG", quality=90) if kind == "saved again" else encoded(again)
+    return {"bytes": content, "path": None}
 
 
 def splits_of_numbers(splits):
@@ -338,6 +327,18 @@ def test_the_report_counts_pictures_captions_and_copies(tmp_path):
     columns = {"image": [same, png(1), same, png(2)], "captions": [["a", "b"], ["c"], ["d"], ["e"]]}
     [row] = data_report(saved({"train": columns}, tmp_path / "set"))
     assert (row["pictures"], row["captions"], row["identical_pictures"]) == (4, 5, 2)
+
+
+def test_copies_are_counted_by_split(tmp_path, creatures):
+    drawn = creatures["test"]["image"][:3]
+    train = {"image": [copied(drawn[i], way) for i, way in ((0, ""), (1, ""), (0, "resized"))], "caption": ["x"] * 3}
+    test = {"image": [copied(drawn[1], "saved again"), copied(drawn[2], "")], "caption": ["x"] * 2}
+    splits = load_captions(saved({"train": train, "validation": test, "test": test}, tmp_path / "set"))
+    del splits["validation"]
+    assert copies_by_split(splits) == [
+        {"split": "train", "pictures": 3, "copies": 1, "in_other_splits": 1},
+        {"split": "test", "pictures": 2, "copies": 0, "in_other_splits": 1},
+    ]
 
 
 def test_the_report_finds_copies_among_files_too(tmp_path):

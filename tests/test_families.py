@@ -1,15 +1,18 @@
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from conftest import random_blip, random_git, random_vision_encoder_decoder
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, one_hot
 from transformers import AutoProcessor, BertConfig, set_seed
 
+from helpers import families
 from helpers.errors import CheckpointError
 from helpers.families import aligned, generation_inputs, load_checkpoint, load_processor, picture_tokens
-from helpers.transforms import CaptionCollator, CaptionTransform, prepare_pictures
+from helpers.transforms import CaptionCollator, CaptionTransform, picture_pixels, prepare_pictures
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,36 @@ def test_pictures_are_prepared_by_pillow_on_every_machine(checkpoint, monkeypatc
     monkeypatch.setattr(AutoProcessor, "from_pretrained", lambda *a, **k: asked.append(k) or original(*a, **k))
     assert type(load_processor(checkpoint).image_processor).__name__.endswith("Pil")
     assert [options["backend"] for options in asked] == ["pil"]
+
+
+def test_where_a_checkpoint_lies_is_asked_once(checkpoint, monkeypatch):
+    asked = []
+    monkeypatch.setattr(families, "locate", lambda name, kind: asked.append(name) or checkpoint)
+    load_checkpoint("me/mine")
+    assert asked == ["me/mine"]
+
+
+def in_two_passes(picture, size, first):
+    """A picture resized as the processor of a checkpoint does it, rows first or columns first."""
+    width, height = size
+    middle = (width, picture.height) if first == "rows" else (picture.width, height)
+    return np.asarray(
+        picture.resize(middle, Image.Resampling.BICUBIC).resize(size, Image.Resampling.BICUBIC), dtype=int
+    )
+
+
+@pytest.mark.parametrize("size", [(100, 100), (150, 60), (60, 100), (90, 400), (200, 700)])
+def test_pixels_are_the_same_with_every_pillow_but_of_tall_pictures(processor, pictures, size):
+    """Pillow 13 resizes the columns of pictures more than twice as tall as wide first, earlier ones the rows."""
+    picture = pictures[0].resize(size)
+    [pixels] = picture_pixels([picture], processor)
+    scale = 48 / min(size)
+    resized = int(size[0] * scale), int(size[1] * scale)
+    left, top = (resized[0] - 48) // 2, (resized[1] - 48) // 2
+    orders = ["rows", "columns"] if size[1] > 2 * size[0] else ["rows"]
+    made = [in_two_passes(picture, resized, first)[top : top + 48, left : left + 48] for first in orders]
+    assert any(np.array_equal(pixels.transpose(1, 2, 0), values) for values in made)
+    assert np.abs(made[0] - made[-1]).max() <= 2  # of 255
 
 
 def test_random_weights_are_others_in_the_same_architecture(checkpoint):

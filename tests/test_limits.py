@@ -13,7 +13,7 @@ from PIL import Image
 from helpers.errors import ImageError
 from helpers.reading.limits import MAX_JPEG_EXIF
 from helpers.reading.pictures import MAX_BYTES, load_image
-from tests.test_pictures import chunk, encoded, rle_bmp
+from tests.toolbox import chunk, encoded, rle_bmp
 
 SECONDS, MEGABYTES = 2, 512
 SIDE = 5990  # squared, little less than MAX_PIXELS

@@ -3,11 +3,11 @@
 import csv
 import io
 import json
+import os
 import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -18,7 +18,10 @@ from PIL import Image
 
 from helpers.data import data_report, load_captions
 from helpers.errors import CaptioningError, DataError
+from helpers.reading import checks
+from helpers.reading.pictures import check_image
 from helpers.reading.tables import read_tables
+from tests.toolbox import noise
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +29,7 @@ def photos(tmp_path_factory):
     """A folder of 24 pictures, a text and a damaged picture."""
     folder = tmp_path_factory.mktemp("photos")
     for i in range(24):
-        values = np.random.default_rng(i).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(values).save(folder / f"{i:02}.png")
+        noise(i).save(folder / f"{i:02}.png")
     (folder / "notes.txt").write_text("no picture")
     (folder / "cut.png").write_bytes((folder / "00.png").read_bytes()[:200])
     return folder
@@ -147,30 +149,29 @@ def test_of_several_caption_columns_those_left_empty_do_not_count(table):
 
 
 @pytest.mark.parametrize(
-    ("bad", "kind"),
+    ("bad", "why"),
     [
-        ("", "caption"),
-        (" \t", "caption"),
-        (None, "caption"),
-        (7, "7"),
-        (7.5, "7.5"),
-        ("12", "12"),
-        (True, "True"),
-        ([], "caption"),
-        (["fine", ""], "caption"),
-        (["fine", None], "caption"),
-        (["fine", 3], "3"),
-        ({"a": 1}, "caption"),
+        ("", "caption in the column text is empty"),
+        (" \t", "caption in the column text is empty"),
+        (None, "has no caption in the column text"),
+        (7, "caption 7 in the column text is no text"),
+        (7.5, "caption 7.5 in the column text is no text"),
+        ("12", "caption '12' in the column text is no text"),
+        (True, "caption True in the column text is no text"),
+        ([], "has no caption in the column text"),
+        (["fine", ""], "caption in the column text is empty"),
+        (["fine", None], "has no caption in the column text"),
+        (["fine", 3], "caption 3 in the column text is no text"),
+        ({"a": 1}, "caption {'a': 1} in the column text is no text"),
     ],
 )
-def test_a_bad_caption_is_left_out_and_told(table, log, bad, kind):
+def test_a_bad_caption_is_left_out_and_told(table, log, bad, why):
     path = table(as_lines(rows(r5=bad)), "captions.jsonl")
     assert len(captions(load_captions(path))) == 23
     assert "1 of 24" in log.text
     [listed] = [row for row in data_report(path) if row["row"] != "all"]
     assert (listed["split"], listed["row"]) == ("train", "5")
-    assert kind in listed["reason"]
-    assert "text" in listed["reason"]
+    assert why in listed["reason"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_a_bad_caption_is_left_out_and_told(table, log, bad, kind):
         ("../secret.png", "leaves"),
         ("/etc/hostname", "leaves"),
         ("https://example.org/a.png", "address"),
-        ("a\0b.png", "a"),
+        ("a\0b.png", "null byte"),
         ({"path": "00.png"}, "no picture"),
     ],
 )
@@ -374,6 +375,27 @@ def test_another_picture_of_the_same_name_is_another_picture(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "00.png")
     again = load_captions(str(path))
     assert {split._fingerprint for split in first.values()} != {split._fingerprint for split in again.values()}
+
+
+def test_a_picture_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
+    for i in range(4):
+        Image.effect_noise((8, 8), 99 + i).save(tmp_path / f"{i:02}.png")
+    (tmp_path / "captions.csv").write_text(as_csv(rows(4)))
+    decoded = []
+    monkeypatch.setattr(checks, "check_image", lambda stored: decoded.append(stored.name) or check_image(stored))
+    load_captions(str(tmp_path / "captions.csv"))
+    data_report(str(tmp_path / "captions.csv"))
+    assert decoded == ["00.png", "01.png", "02.png", "03.png"]
+    before = (tmp_path / "02.png").stat()
+    (tmp_path / "02.png").write_bytes(bytes(before.st_size))  # no picture, and as long and as old as the one before
+    os.utime(tmp_path / "02.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert any("02.png" in row["reason"] for row in data_report(str(tmp_path / "captions.csv")))
+
+
+def test_embedded_pictures_are_decoded_once(dataset_folder, monkeypatch):
+    load_captions(dataset_folder)
+    monkeypatch.setattr(checks, "check_image", None)
+    assert data_report(dataset_folder)["pictures"][:] == [8, 4, 4]
 
 
 def test_the_rows_lie_on_disk_and_not_in_memory(table):

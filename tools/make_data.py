@@ -18,11 +18,11 @@ from tqdm.auto import tqdm
 from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, random_creature
 from helpers.creatures.canvas import SIZE
 from helpers.paths import ROOT
+from helpers.reading.copies import NEAR, perceptual_hash
 
 SEED = 2026
 FOLDER = ROOT / "data" / "pocket-creatures"
 SPLITS = {"train": 800, "validation": 100, "test": 100}
-NEAREST = 8  # bits of 256 by which any two pictures differ at least, and one more
 
 Row = dict[str, object]
 
@@ -54,8 +54,8 @@ def make() -> DatasetDict:
     for number, creature in enumerate(tqdm(creatures(), desc="Drawing", unit="picture")):
         for attempt in range(100):
             picture = draw(number, creature, attempt)
-            seen = imagehash.phash(picture, hash_size=16)
-            if all(seen - other > NEAREST for other in hashes):
+            seen = perceptual_hash(picture)
+            if all(seen - other > NEAR for other in hashes):
                 break
         hashes.append(seen)
         content = io.BytesIO()
@@ -168,7 +168,7 @@ def card(splits: DatasetDict, sizes: dict[str, int]) -> str:
         columns="\n".join(f"| `{name}` | {', '.join(values)} |" for name, values in ATTRIBUTES.items()),
         counts="\n".join(f"| {s} | {len(d):,} | {sum(map(len, d['captions'])):,} |" for s, d in splits.items()),
         size=SIZE,
-        nearest=NEAREST,
+        nearest=NEAR,
         seed=SEED,
         words=len(words),
     )

@@ -31,10 +31,10 @@ def rows_of(content: Any, shown: str) -> Rows:
     Raises:
         DataError: it is no captions file.
     """
-    images = content.get("images") if isinstance(content, dict) else None
-    annotations = content.get("annotations") if isinstance(content, dict) else None
+    content = content if isinstance(content, dict) else {}
+    images, annotations = content.get("images"), content.get("annotations")
     if isinstance(images, list) and isinstance(annotations, list):
-        if not any(isinstance(found, dict) and "caption" in found for found in annotations):
+        if not any(isinstance(annotation, dict) and "caption" in annotation for annotation in annotations):
             raise DataError(f"{shown} has annotations and none with a caption; give the file of captions.")
         return _coco(images, annotations)
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
@@ -68,8 +68,8 @@ def _coco(images: list[Any], annotations: list[Any]) -> Rows:
         elif twice[known] > 1:
             faults[i] = f"its id {known} is the id of {twice[known]} pictures; give each its own"
     for annotation in annotations:
-        found = annotation if isinstance(annotation, dict) else {}
-        known, caption = _id(found.get("image_id")), found.get("caption")
+        annotation = annotation if isinstance(annotation, dict) else {}
+        known, caption = _id(annotation.get("image_id")), annotation.get("caption")
         if known is not None and known in rows_of_ids:
             rows[rows_of_ids[known]]["captions"].append(caption)
         else:
@@ -84,16 +84,12 @@ def _karpathy(images: list[Any]) -> Rows:
     for i, image in enumerate(images):
         if not isinstance(image, dict):
             faults[i], image = "it is no JSON object; write one a picture", {}
-        folder, name, captions = image.get("filepath"), image.get("filename"), image.get("sentences")
-        rows.append(
-            {
-                "file_name": f"{folder}/{name}" if folder and name else name,
-                "captions": captions,
-                "split": "train" if image.get("split") == "restval" else image.get("split"),
-            }
-        )
+        folder, name, split = image.get("filepath"), image.get("filename"), image.get("split")
+        place = f"{folder}/{name}" if folder and name else name
+        split = "train" if split == "restval" else split
+        rows.append({"file_name": place, "captions": image.get("sentences"), "split": split})
     return rows, faults
 
 
-def _id(found: Any) -> int | str | None:
-    return found if isinstance(found, (int, str)) else None
+def _id(value: Any) -> int | str | None:
+    return value if isinstance(value, (int, str)) else None

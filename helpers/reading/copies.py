@@ -8,10 +8,8 @@ very poor quality. Any two of Pocket Creatures' drawings differ in more bits, so
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import imagehash
 import numpy as np
@@ -27,12 +25,18 @@ from helpers.reading.pictures import load_small
 NEAR = 8  # bits of 256
 BYTES = 32  # of one hash
 VERSION = 1  # raise it when a hash is computed differently, so that no stored one is used
-_BLOCK = 1_000_000  # pairs that are compared at once
 
 
-def content(stored: dict[str, Any]) -> bytes:
-    """The bytes of a picture as a Dataset stores it: within, or as a path."""
-    return stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
+def perceptual_hash(picture: PIL.Image.Image) -> imagehash.ImageHash:
+    """256 bits that say how a picture looks; `a - b` counts the bits in which two pictures differ."""
+    return imagehash.phash(picture, hash_size=16)
+
+
+def contents(dataset: Dataset) -> Iterator[bytes]:
+    """The bytes of each picture's file, which a Dataset holds or names, in the column image."""
+    for row in dataset.select_columns("image").cast_column("image", Image(decode=False)):
+        stored = row["image"]
+        yield stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
 
 
 def packed_hashes(dataset: Dataset, split: str) -> np.ndarray:
@@ -47,14 +51,13 @@ def packed_hashes(dataset: Dataset, split: str) -> np.ndarray:
     """
     key = Hasher.hash(("picture hashes", VERSION, dataset._fingerprint))
     file = Path(config.HF_DATASETS_CACHE) / "picture-hashes" / key
-    known = file.read_bytes() if file.is_file() else b""
-    if len(known) != BYTES * len(dataset):
-        rows = dataset.select_columns("image").cast_column("image", Image(decode=False))
-        bar = tqdm(rows, f"Looking for copies in {split}", delay=3, leave=False)
-        known = b"".join(_hash(load_small(content(row["image"]))) for row in bar)
+    packed = file.read_bytes() if file.is_file() else b""
+    if len(packed) != BYTES * len(dataset):
+        bar = tqdm(contents(dataset), f"Looking for copies in {split}", len(dataset), delay=3, leave=False)
+        packed = b"".join(np.packbits(perceptual_hash(load_small(content)).hash).tobytes() for content in bar)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(known)
-    return np.frombuffer(known, np.uint8).reshape(-1, BYTES)
+        file.write_bytes(packed)
+    return np.frombuffer(packed, np.uint8).reshape(-1, BYTES)
 
 
 def groups_of_copies(hashes: np.ndarray) -> np.ndarray:
@@ -72,20 +75,39 @@ def groups_of_copies(hashes: np.ndarray) -> np.ndarray:
     if not len(hashes):
         return np.zeros(0, np.int64)
     different, which = np.unique(hashes, axis=0, return_inverse=True)
-    labels, waiting = np.arange(len(different)), []
+    labels, words = np.arange(len(different)), different.view(np.uint64)  # (different, 4)
     for stretch in np.array_split(np.arange(BYTES), NEAR + 1):
-        for rows in _equal_rows(different[:, stretch]):
-            for pairs in _near_pairs(different, rows, labels):
-                waiting.append(pairs)
-                if sum(map(len, waiting)) > _BLOCK:
-                    labels, waiting = _joined(labels, waiting), []
-        labels, waiting = _joined(labels, waiting), []
+        keys = np.unique(different[:, stretch], axis=0, return_inverse=True)[1].ravel()
+        order = np.argsort(keys, kind="stable")
+        keys, places, shift = keys[order], np.arange(len(order) - 1), 1
+        while len(
+            places
+        ):  # those that share the stretch lie in a row: each is compared with the next, the one after, …
+            places = places[keys[places] == keys[places + shift]]
+            pairs = order[np.stack([places, places + shift])]
+            pairs = pairs[:, labels[pairs[0]] != labels[pairs[1]]]
+            near = np.bitwise_count(words[pairs[0]] ^ words[pairs[1]]).sum(axis=1) <= NEAR
+            if near.any():
+                labels = _joined(labels, pairs[:, near])
+            shift += 1
+            places = places[places + shift < len(order)]
     _, first, group = np.unique(labels[which.ravel()], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[group.ravel()]
 
 
+def _joined(labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """One label for all that the pairs (2, pairs) connect."""
+    ends = labels[pairs]
+    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), (len(labels), len(labels)))
+    return connected_components(graph, directed=False)[1][labels]
+
+
 def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[int]:
-    """Draws groups that have, together, as nearly as possible the wanted number of pictures.
+    """Draws groups that have, together, about the wanted number of pictures.
+
+    The groups come in an order drawn by the seed, and each that still fits is taken. So fewer pictures than the group
+    that is smallest of those left can be missing, more only where `most` groups are drawn; where even the smallest
+    group is too large, it is taken alone.
 
     Args:
         sizes: (groups,) pictures of each.
@@ -102,36 +124,14 @@ def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[
         if len(drawn) < most and sizes[group] <= left:
             drawn.append(group)
             left -= sizes[group]
-    if not left:
-        return drawn
-    if not drawn:
-        return [min(order, key=sizes.__getitem__)]
-    # Some sums are out of reach, or need others than the first that fit. Each sum with the fewest groups that make it:
-    # pictures → (groups, (the last of them, the others as such a pair)).
-    sums: dict[int, tuple[int, tuple | None]] = {0: (0, None)}
-    used = Counter()
-    for group in order:
-        size = int(sizes[group])
-        used[size] += size
-        if used[size] > target + left:
-            continue
-        for pictures, (count, others) in list(sums.items()):
-            more = pictures + size
-            if more <= target + left and count < most and (more not in sums or count + 1 < sums[more][0]):
-                sums[more] = (count + 1, (group, others))
-    best = min((pictures for pictures in sums if pictures), key=lambda pictures: (abs(pictures - target), pictures))
-    drawn, rest = [], sums[best][1]
-    while rest:
-        drawn.append(rest[0])
-        rest = rest[1]
-    return drawn
+    return drawn or [min(order, key=sizes.__getitem__)]
 
 
 def in_other_splits(groups: dict[str, np.ndarray]) -> dict[str, int]:
     """How many pictures of each split have a copy in another; `groups` numbers them across the splits."""
-    kinds = {split: set(found.tolist()) for split, found in groups.items()}
+    kinds = {split: set(part.tolist()) for split, part in groups.items()}
     others = {split: set().union(*(kinds[other] for other in kinds if other != split)) for split in kinds}
-    return {split: sum(group in others[split] for group in found.tolist()) for split, found in groups.items()}
+    return {split: sum(group in others[split] for group in part.tolist()) for split, part in groups.items()}
 
 
 def numbers_of_bytes(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
@@ -139,52 +139,16 @@ def numbers_of_bytes(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
 
     Nothing is decoded, so it takes about a tenth of the time of `groups_by_split`, and misses what was saved again.
     """
-    found = {}
-    for split, dataset in splits.items():
-        rows = dataset.select_columns("image").cast_column("image", Image(decode=False))
-        digests = b"".join(hashlib.sha256(content(row["image"])).digest()[:8] for row in rows)
-        found[split] = np.frombuffer(digests, np.uint64)
-    return found
+    digests = {
+        split: b"".join(hashlib.sha256(content).digest()[:8] for content in contents(dataset))
+        for split, dataset in splits.items()
+    }
+    return {split: np.frombuffer(numbers, np.uint64) for split, numbers in digests.items()}
 
 
 def groups_by_split(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
     """The group of each picture, numbered across the splits: split → (pictures,)."""
     hashes = [packed_hashes(dataset, split) for split, dataset in splits.items()]
     groups = groups_of_copies(np.concatenate(hashes))
-    ends = np.cumsum([len(found) for found in hashes])[:-1]
+    ends = np.cumsum([len(part) for part in hashes])[:-1]
     return dict(zip(splits, np.split(groups, ends), strict=True))
-
-
-def _hash(picture: PIL.Image.Image) -> bytes:
-    return np.packbits(imagehash.phash(picture, hash_size=16).hash).tobytes()
-
-
-def _equal_rows(values: np.ndarray) -> Iterator[np.ndarray]:
-    """The numbers of rows that are equal, for each row that is there more than once."""
-    _, which, counts = np.unique(values, axis=0, return_inverse=True, return_counts=True)
-    order, ends = np.argsort(which.ravel(), kind="stable"), np.cumsum(counts)
-    for i in np.flatnonzero(counts > 1):
-        yield order[ends[i] - counts[i] : ends[i]]
-
-
-def _near_pairs(hashes: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
-    """The pairs among the rows that differ in at most `NEAR` bits and in their labels, in blocks of (pairs, 2)."""
-    if (labels[rows] == labels[rows[0]]).all():
-        return
-    words = np.ascontiguousarray(np.ascontiguousarray(hashes[rows]).view(np.uint64).T)  # (4, pictures)
-    step = max(1, _BLOCK // len(rows))
-    for start in range(0, len(rows), step):
-        bits = sum(np.bitwise_count(word[start : start + step, None] ^ word[start:]) for word in words)
-        pairs = rows[start + np.argwhere(bits <= NEAR)]
-        pairs = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
-        if len(pairs):
-            yield pairs
-
-
-def _joined(labels: np.ndarray, pairs: list[np.ndarray]) -> np.ndarray:
-    """One label for all that the pairs connect."""
-    if not pairs:
-        return labels
-    ends = labels[np.concatenate(pairs)]
-    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), (len(labels), len(labels)))
-    return connected_components(graph, directed=False)[1][labels]

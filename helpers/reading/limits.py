@@ -7,6 +7,8 @@ import re
 import struct
 from typing import Any
 
+from PIL import Image
+
 # Pillow takes some microseconds for each piece that it reads, however small; whole pictures have a few thousand.
 MAX_READS = 40_000
 # A number in a TIFF's directory takes 4 bytes there, and some hundred as a Python object.
@@ -45,41 +47,57 @@ class Once(io.BytesIO):
 
     def read(self, size: int | None = -1) -> bytes:
         """What BytesIO gives, or Claims."""
-        found = super().read(size)
-        self.left -= len(found)
+        content = super().read(size)
+        self.left -= len(content)
         self.reads -= 1
         if self.left < 0 or self.reads < 0:
             raise Claims("names the same bytes again and again, or is in too many pieces; save it anew as PNG")
-        return found
+        return content
 
 
-def check_content(content: bytes) -> int:
-    """Raises Claims where opening a file would take too much, and counts the passes over its pixels."""
+def opened(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.Image:
+    """Opens a picture of one of the formats, without decoding it.
+
+    Raises:
+        Claims: opening or decoding it would take too much; where it is damaged, Pillow raises nearly anything.
+    """
+    scans = 1  # passes over its pixels
     if content[:3] == b"\xff\xd8\xff":
-        return _scans(content)
-    if content[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"):
+        scans = _scans(content)
+    elif content[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"):
         _check_directories(content)
-    return 1
-
-
-def check_picture(picture: Any, scans: int, max_pixels: int) -> None:
-    """Raises Claims where decoding a picture, opened and not too large, would take too much."""
-    pixels, kind = picture.width * picture.height, picture.info.get("compression")
+    picture = Image.open(Once(content), formats=formats)
+    check_size(picture, max_pixels)
+    pixels, compression = picture.width * picture.height, picture.info.get("compression")
     if scans * pixels > MAX_SCANNED:
         raise Claims(f"goes over its pixels {scans} times; save it anew as PNG")
-    if picture.format == "BMP" and kind in (1, 2) and pixels > MAX_RLE_PIXELS:
+    if picture.format == "BMP" and compression in (1, 2) and pixels > MAX_RLE_PIXELS:
         raise Claims(f"is a compressed BMP of more than {MAX_RLE_PIXELS:,} pixels; save it anew as PNG")
     if picture.format == "TIFF":
-        if kind not in TIFF_COMPRESSIONS:
-            raise Claims(f"is a TIFF compressed as {kind}, which is not read; save it anew as PNG")
-        tile = picture.tag_v2.get(322, 1), picture.tag_v2.get(323, 1)
-        if not all(isinstance(side, int) and side > 0 for side in tile):
-            raise Claims("has tiles without a size; save it anew as PNG")
-        # Tiles may be larger than the picture, which their last row and column overlap; each is decoded whole.
-        stored = picture.tag_v2[256], picture.tag_v2[257]
-        across, down = (-(-side // part) * part for side, part in zip(stored, tile, strict=True))
-        if across * down > max_pixels:
-            raise Claims(f"has tiles of more than {max_pixels:,} pixels together; save it anew as PNG")
+        _check_tiles(picture, compression, max_pixels)
+    return picture
+
+
+def check_size(picture: Image.Image, max_pixels: int) -> None:
+    """Raises Claims where a picture has no pixels, or more than that."""
+    width, height = picture.size
+    if not width * height:
+        raise Claims("has no pixels; give another")
+    if width * height > max_pixels:
+        raise Claims(f"has {width} x {height} pixels; the limit is {max_pixels:,}. Make it smaller")
+
+
+def _check_tiles(picture: Any, compression: str, max_pixels: int) -> None:
+    """A TIFF's tiles may be larger than the picture, which their last row and column overlap; each is decoded whole."""
+    if compression not in TIFF_COMPRESSIONS:
+        raise Claims(f"is a TIFF compressed as {compression}, which is not read; save it anew as PNG")
+    tile = picture.tag_v2.get(322, 1), picture.tag_v2.get(323, 1)
+    if not all(isinstance(side, int) and side > 0 for side in tile):
+        raise Claims("has tiles without a size; save it anew as PNG")
+    stored = picture.tag_v2[256], picture.tag_v2[257]
+    across, down = (-(-side // part) * part for side, part in zip(stored, tile, strict=True))
+    if across * down > max_pixels:
+        raise Claims(f"has tiles of more than {max_pixels:,} pixels together; save it anew as PNG")
 
 
 def _scans(content: bytes) -> int:
@@ -89,13 +107,13 @@ def _scans(content: bytes) -> int:
     """
     place, scans, exif = 2, 0, 0
     for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(content, place)
-        if not found or found[1] == b"\xd9":
+        marker = _MARKER.search(content, place)
+        if not marker or marker[1] == b"\xd9":
             return scans
-        length = int.from_bytes(content[found.end() : found.end() + 2])
-        place = found.end() + length
-        scans += found[1] == b"\xda"
-        if content.startswith(b"\xe1", found.start(1)) and content.startswith(b"Exif", found.end() + 2):
+        length = int.from_bytes(content[marker.end() : marker.end() + 2])
+        place = marker.end() + length
+        scans += marker[1] == b"\xda"
+        if marker[1] == b"\xe1" and content.startswith(b"Exif", marker.end() + 2):
             exif += length
         if exif > MAX_JPEG_EXIF:
             raise Claims(f"has more than {MAX_JPEG_EXIF:,} bytes of EXIF; save it anew as PNG")

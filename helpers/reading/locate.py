@@ -1,4 +1,4 @@
-"""Where a name leads: to a folder on this disk, or to a repository on the Hub, which is asked briefly."""
+"""Finds a checkpoint or a data set by its name: a folder on this disk, or a repository of the Hub, asked briefly."""
 
 from __future__ import annotations
 
@@ -65,35 +65,33 @@ def locate(name: str, kind: str) -> str:
         within(PATIENCE, lambda: HfApi().repo_info(name, repo_type=kind, timeout=PATIENCE))
         return name
     except HFValidationError:
-        raise _absent(name, kind, "is neither a folder on this disk nor a Hub id (owner/name)") from None
+        why = "is neither a folder on this disk nor a Hub id (owner/name)"
     except GatedRepoError:
-        said = (
-            f"wants an agreement first: open {constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name} and log in"
-        )
-        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} {said} with notebook_login().") from None
+        page = f"{constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name}"
+        agree = f"open {page} and log in with notebook_login()"
+        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} wants an agreement first: {agree}.") from None
     except RepositoryNotFoundError:
-        said = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
-        raise _absent(name, kind, said, _names_of_owner(name, kind)) from None
+        why = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
     except Exception as error:  # the Hub's client has changed its HTTP library, and its errors, before
         if status_of(error) == 401:
-            said = "cannot be asked for: the Hub does not know your token; run notebook_login() and give another"
-            raise _absent(name, kind, said) from None
-        found = _downloaded(name, kind)
-        if found is None:
-            said = f"is not on this disk, and the Hub cannot be asked ({reason_of(error)})"
-            raise _absent(name, kind, f"{said}; check the spelling and the network") from None
-        logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
-        return found
+            why = "cannot be asked for: the Hub does not know your token; run notebook_login() and give another"
+        elif place := _downloaded(name, kind):
+            logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
+            return place
+        else:
+            reason = reason_of(error)
+            why = f"is not on this disk, and the Hub cannot be asked ({reason}); check the spelling and the network"
+    raise _absent(name, kind, why)
 
 
-def _absent(name: str, kind: str, said: str, more: list[str] | None = None) -> CheckpointError | DataError:
+def _absent(name: str, kind: str, why: str) -> CheckpointError | DataError:
     """The sentence about a name that leads nowhere, with the nearest one that exists."""
     local = _on_disk(kind)
-    candidates = [*local, *(KNOWN if kind == "model" else ()), *(more or [])]
-    near = get_close_matches(name, candidates, 1) or get_close_matches(name.rpartition("/")[2], candidates, 1, 0.4)
+    known = [*local, *(KNOWN if kind == "model" else ())]
+    near = get_close_matches(name, known, 1) or get_close_matches(name.rpartition("/")[2], known, 1, 0.4)
     meant = near and near[0] != name
     hint = f"did you mean {near[0]}?" if meant else f"{local[0]} comes with the project and needs no network."
-    return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {said}; {hint}")
+    return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {why}; {hint}")
 
 
 def _on_disk(kind: str) -> list[str]:
@@ -102,16 +100,6 @@ def _on_disk(kind: str) -> list[str]:
         return sorted(f"data/{path.name}" for path in (ROOT / "data").glob("*/"))
     own = [f"artifacts/{path.parent.name}" for path in artifacts_folder().glob("*/config.json")]
     return sorted(f"models/{path.parent.name}" for path in (ROOT / "models").glob("*/config.json")) + sorted(own)
-
-
-def _names_of_owner(name: str, kind: str) -> list[str]:
-    """What else the same owner has on the Hub, if it says so quickly."""
-    owner, slash, _ = name.partition("/")
-    listing = {"model": HfApi().list_models, "dataset": HfApi().list_datasets}[kind]
-    try:
-        return within(PATIENCE / 3, lambda: [repo.id for repo in listing(author=owner, limit=500)]) if slash else []
-    except Exception:  # a suggestion is not worth another sentence
-        return []
 
 
 def _downloaded(name: str, kind: str) -> str | None:
@@ -128,9 +116,7 @@ def _downloaded(name: str, kind: str) -> str | None:
 
 def reason_of(error: Exception) -> str:
     """What an error of the Hub's client says, in a few words."""
-    if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set"
-    return first_line(error)
+    return "HF_HUB_OFFLINE is set" if isinstance(error, OfflineModeIsEnabled) else first_line(error)
 
 
 def status_of(error: Exception) -> int:

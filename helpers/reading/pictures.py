@@ -1,4 +1,4 @@
-"""A picture, read safely from wherever it is."""
+"""One picture, read safely from a path, an address, bytes, an array or a PIL picture: RGB, upright, within limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from helpers.errors import ImageError, SettingsError
 from helpers.paths import resolve
 from helpers.reading.addresses import fetch, shown
-from helpers.reading.limits import Claims, Once, check_content, check_picture
+from helpers.reading.limits import Claims, check_size, opened
 
 logger = logging.getLogger(__name__)
 
@@ -58,14 +58,12 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
         return _rgb(source, "The picture")
     if isinstance(source, np.ndarray):
         return _rgb(_from_array(source), "The array")
-    content, name = _content(source, allow_local)
-    return _rgb(_opened(content, name), name)
+    return _rgb(*_opened(source, allow_local))
 
 
 def check_image(source: Any) -> None:
     """Raises ImageError where `load_image` would, for a path or bytes, and keeps nothing."""
-    content, name = _content(source, allow_local=False)
-    picture = _opened(content, name)
+    picture, name = _opened(source)
     # A JPEG decodes faster at an eighth of its size, and what is cut or damaged fails just the same.
     picture.draft(picture.mode, tuple(max(1, side // 8) for side in picture.size))
     _carefully(picture.load, name)
@@ -76,10 +74,17 @@ def load_small(source: Any, side: int = 128) -> Image.Image:
 
     Both sides stay at least as long as `side` where they were.
     """
-    content, name = _content(source, allow_local=False)
-    picture = _opened(content, name)
+    picture, name = _opened(source)
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)
+
+
+def _opened(source: Any, allow_local: bool = False) -> tuple[Image.Image, str]:
+    """The picture, not yet decoded, within the limits; and what to call it in a sentence."""
+    content, name = _content(source, allow_local)
+    if not content:
+        raise ImageError(f"{name} has no bytes at all; copy or download it again.")
+    return _carefully(lambda: opened(content, FORMATS, MAX_PIXELS), name, content), name
 
 
 def _content(source: Any, allow_local: bool) -> tuple[bytes, str]:
@@ -125,30 +130,11 @@ def _instead(path: Path) -> str:
     return f"no file; check the spelling, {path.parent} has {near[0] if near else 'nothing like it'}"
 
 
-def _opened(content: bytes, name: str) -> Image.Image:
-    """The picture, not yet decoded, within the limits."""
-    if not content:
-        raise ImageError(f"{name} has no bytes at all; copy or download it again.")
-    scans = _carefully(lambda: check_content(content), name)
-    picture = _carefully(lambda: Image.open(Once(content), formats=FORMATS), name, content)
-    _check_size(picture, name)
-    _carefully(lambda: check_picture(picture, scans, MAX_PIXELS), name)
-    return picture
-
-
 def _rgb(picture: Image.Image, name: str) -> Image.Image:
     """A new picture: decoded, upright, on white, in RGB."""
-    _check_size(picture, name)
+    _carefully(lambda: check_size(picture, MAX_PIXELS), name)
     _carefully(picture.load, name)
     return _carefully(lambda: _on_white(_upright(picture, name)), name)
-
-
-def _check_size(picture: Image.Image, name: str) -> None:
-    width, height = picture.size
-    if not width * height:
-        raise ImageError(f"{name} has no pixels; give another.")
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name} has {width} x {height} pixels; the limit is {MAX_PIXELS:,}. Make it smaller.")
 
 
 def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
@@ -157,8 +143,6 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return step()
-    except ImageError:
-        raise
     except Claims as error:
         raise ImageError(f"{name} {error}.") from None
     except MemoryError:
@@ -168,8 +152,8 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
     except UnidentifiedImageError:
         raise ImageError(f"{name} is {_kind_of(content)}; {', '.join(FORMATS)} are read.") from None
     except Exception as error:
-        said = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
-        raise ImageError(f"{name} is damaged or of a rare kind ({said}); copy it again or save it as PNG.") from None
+        why = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
+        raise ImageError(f"{name} is damaged or of a rare kind ({why}); copy it again or save it as PNG.") from None
 
 
 def _kind_of(content: bytes) -> str:
@@ -225,18 +209,20 @@ def _from_array(values: np.ndarray) -> Image.Image:
     """An array as a PIL picture, its values brought to 0 to 255."""
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
-    shapes = "(height, width), (height, width, 3) or (height, width, 4)"
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,), (4,)):
-        raise ImageError(f"An array of shape {values.shape} is no picture; give {shapes}.")
+        asked = "give (height, width), (height, width, 3) or (height, width, 4)"
+        raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")
     if not values.size or values.shape[0] * values.shape[1] > MAX_PIXELS:
         raise ImageError(f"An array of shape {values.shape} has no pixels, or more than {MAX_PIXELS:,}; give another.")
-    kind, asked = values.dtype.kind, "give whole numbers from 0 to 255 or real numbers from 0 to 1"
-    if kind not in "biuf":
-        raise ImageError(f"An array of {values.dtype} is no picture; {asked}.")
-    low, high = values.min(), values.max()
-    if low >= 0 and high <= 255 and kind in "iu":
-        return Image.fromarray(values.astype(np.uint8))
-    deep = kind == "u" and values.itemsize == 2
-    if low >= 0 and (high <= 1 or deep):
-        return Image.fromarray(np.rint(values.astype(np.float32) * (255 / (65_535 if deep else 1))).astype(np.uint8))
-    raise ImageError(f"An array of {values.dtype} from {low} to {high} is no picture; {asked}.")
+    kind, which = values.dtype.kind, f"of {values.dtype}"
+    if kind in "biuf":
+        low, high = values.min(), values.max()
+        if low >= 0 and high <= 255 and kind in "iu":
+            return Image.fromarray(values.astype(np.uint8))
+        deep = kind == "u" and values.itemsize == 2
+        if low >= 0 and (high <= 1 or deep):
+            shades = values.astype(np.float32) * (255 / (65_535 if deep else 1))
+            return Image.fromarray(np.rint(shades).astype(np.uint8))
+        which += f" from {low} to {high}"
+    asked = "give whole numbers from 0 to 255 or real numbers from 0 to 1"
+    raise ImageError(f"An array {which} is no picture; {asked}.")

@@ -1,0 +1,172 @@
+"""Which rows of a split can be used, and why others cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from datasets import ClassLabel, Dataset, Features, Image, List, Value
+from tqdm.auto import tqdm
+
+from helpers.errors import DataError, ImageError
+from helpers.reading.pictures import check_image
+from helpers.reading.rows import Listed
+
+logger = logging.getLogger(__name__)
+
+CAPTION_COLUMNS = ("captions", "caption", "text", "sentences", "sentence")
+Faults = dict[int, tuple[str, str]]  # row number → the kind of fault, and the sentence about it
+_SOUND: set[tuple | bytes] = set()  # what is known of pictures that were decoded whole, so that none is decoded twice
+
+
+def usable(table: Listed, name: str, split: str, caption_columns: str | list[str] | None) -> tuple[Dataset, Faults]:
+    """Checks every row of a split.
+
+    Args:
+        table: its rows.
+        name: of the data set, for sentences.
+        split: its name, for the progress bar.
+        caption_columns: as `load_captions` takes them.
+
+    Returns:
+        The rows that can be used, with the columns image and captions, and why the others cannot.
+
+    Raises:
+        DataError: there are no rows, no column of pictures or none of captions, or classes in its place.
+    """
+    if not len(table.rows):
+        raise DataError(f"{name}: the split {split} has no rows; add some, or remove the split.")
+    if not table.columns:
+        raise DataError(f"{name}: no row of the split {split} can be read; of the first one: {table.faults.get(0)}.")
+    picture, texts = _picture_column(table, name), _caption_columns(table, name, caption_columns)
+    for column, used in (("image", picture), ("captions", " and ".join(texts))):
+        if column in table.columns and column not in (picture, *texts):
+            logger.warning(
+                "%s: left out the column %s of the split %s, because its name is given to what %s holds; rename it.",
+                name, column, split, used,
+            )  # fmt: skip
+    captions = [_captions(row, texts) for row in table.cells(texts)]
+    faults = {i: ("a fault in its table", why) for i, why in table.faults.items()}
+    for i, group in enumerate(captions):
+        if i not in faults and (fault := _caption_fault(group, texts)):
+            faults[i] = fault
+    numbers = [i for i in range(len(captions)) if i not in faults]
+    bar = tqdm(numbers, f"Checking {split}", delay=3, leave=False)
+    try:
+        for i, stored in zip(bar, table.pictures(picture, numbers), strict=True):
+            if why := _picture_fault(stored, table):
+                faults[i] = ("a picture that cannot be read", why)
+    except (pyarrow.ArrowException, TypeError, ValueError):
+        kind = table.rows.features[picture]
+        raise DataError(f"{name}: the column {picture} holds no pictures (it is {kind}); rename it.") from None
+    if kept := [i for i in numbers if i not in faults]:
+        dataset = table.dataset(kept, picture, texts, [captions[i] for i in kept])
+    else:
+        features = Features({"image": Image(), "captions": List(Value("string"))})
+        dataset = Dataset.from_dict({"image": [], "captions": []}, features=features)
+    return dataset, dict(sorted(faults.items()))
+
+
+def _picture_column(table: Listed, name: str) -> str:
+    columns = [column for column in table.picture_columns if column in table.columns]
+    if not columns:
+        known, listed = " or ".join(table.picture_columns), ", ".join(table.columns)
+        raise DataError(f"{name} has no column of pictures ({known}); its columns are {listed}; rename one.")
+    return columns[0]
+
+
+def _caption_columns(table: Listed, name: str, asked: str | list[str] | None) -> list[str]:
+    if asked is None:
+        columns = [column for column in CAPTION_COLUMNS if column in table.columns][:1]
+        numbered = [column for column in table.columns if re.fullmatch(r"(caption|text|sentence)_?\d+", column)]
+        columns = columns or sorted(numbered, key=lambda column: (column.rstrip("0123456789"), len(column), column))
+    else:
+        columns = [asked] if isinstance(asked, str) else list(asked)
+    missing = [column for column in columns if column not in table.columns]
+    if missing or not columns:
+        what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
+        raise DataError(f"{name} has {what}; name it with caption_columns, one of {', '.join(table.columns)}.")
+    for column in columns:
+        kind = getattr(table.rows, "features", {}).get(column)
+        if isinstance(kind := getattr(kind, "feature", kind), ClassLabel):
+            raise DataError(
+                f"{name}: the column {column} holds numbers of classes ({', '.join(kind.names)[:60]}) and no captions; "
+                f"write a sentence for each class into a column of its own, or name another with caption_columns."
+            )
+    return columns
+
+
+def _captions(row: dict[str, Any], columns: list[str]) -> list[Any]:
+    """The captions of a row, whatever they are; of several columns, those that it leaves empty do not count."""
+    texts = [text for column in columns for text in _texts(row.get(column))]
+    return ([text for text in texts if text not in (None, "")] if len(columns) > 1 else texts) or [None]
+
+
+def _texts(value: Any) -> list[Any]:
+    """The texts of one column: one, a list of them, or either as {"raw": text}, as Karpathy's splits keep them."""
+    value = _raw(value)
+    return [_raw(item) for item in value] if isinstance(value, list) else [value]
+
+
+def _raw(value: Any) -> Any:
+    return value.get("raw", value) if isinstance(value, dict) else value
+
+
+def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] | None:
+    """What is wrong with the captions of a row: its kind, and the sentence."""
+    where = f"in the column {' or '.join(columns)}"
+    for text in captions:
+        if text is None:
+            return "no caption", f"it has no caption {where}; write one"
+        if not isinstance(text, str) or re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?\s*", text):
+            why = f"its caption {repr(text)[:40]} {where} is no text; write a sentence, or name another"
+            return "a caption that is no text", why
+        if text != text.encode(errors="replace").decode():
+            return "a caption that is no text", f"its caption {text!r:.40} {where} holds half a letter; write it anew"
+        if not text.strip():
+            return "an empty caption", f"its caption {where} is empty; write one"
+    return None
+
+
+def _picture_fault(stored: Any, table: Listed) -> str:
+    """Why a picture cannot be used, or an empty text."""
+    if not stored:
+        return "it names no picture; name a file, or remove the row"
+    if isinstance(stored, str):
+        path = table.folder / stored
+        if "://" in stored:
+            packed = stored.startswith("zip://")  # so the library calls what it finds in an archive
+            mend = "lies in an archive; unpack it" if packed else "is an address; download the picture"
+            return f"{stored[:80]} {mend} and give its path"
+        # By its letters, so that a link which somebody put into the folder may lead elsewhere.
+        plain, homes = Path(os.path.normpath(path)), (table.folder, *table.caches)
+        if not any(plain.is_relative_to(os.path.normpath(home)) for home in homes):
+            return f"{stored[:80]} leaves the folder of the pictures; move the picture into it"
+        stored = path
+    known_by = _known_by(stored)
+    if known_by in _SOUND:
+        return ""
+    try:
+        check_image(stored)
+    except ImageError as error:
+        message = str(error).rstrip(".")
+        return f"its picture {message}".replace(f"{table.folder}/", "") if isinstance(stored, Path) else message
+    if known_by is not None:
+        _SOUND.add(known_by)
+    return ""
+
+
+def _known_by(stored: Any) -> tuple | bytes | None:
+    """What tells a picture from all others: the hash of its bytes, or what changes whenever a file is written."""
+    if isinstance(stored, bytes):
+        return hashlib.sha256(stored).digest()
+    try:
+        state = stored.stat()
+        return str(stored), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+    except (AttributeError, OSError, ValueError):  # no path, or no file there, which check_image says
+        return None
