@@ -17,7 +17,7 @@ from helpers.errors import DataError, enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
-from helpers.resuming import checkpoints_folder, resumable
+from helpers.resuming import checkpoints_folder, improved, resumable
 from helpers.settings import Settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
@@ -169,8 +169,7 @@ class CaptionTrainer(Trainer):
         fresh = resume_from_checkpoint is None
         with resumable(self, fresh=fresh), enough_memory("training", **values):
             output = super().train(resume_from_checkpoint, **kwargs)
-            errors = [row["eval_wer"] for row in self.state.log_history if "eval_wer" in row]
-            if len(errors) > 1 and min(errors[1:]) >= errors[0]:  # the Trainer itself leaves out the first
+            if not improved(self.state.log_history):
                 logger.warning(
                     "No step was better on the validation split than the model before training; the best of them is "
                     "kept. Train for more epochs, at another learning rate, or on more pictures."
