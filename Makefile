@@ -83,8 +83,6 @@ results: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.recipes
-	$(BIN)/python -m benchmarks.metrics_speed
-	$(BIN)/python -m benchmarks.data_memory
 
 clean:
 	rm -rf .venv .venv-colab artifacts .pytest_cache .ruff_cache *.egg-info
