@@ -77,7 +77,6 @@ class Recipe:
         batch: makes a batch of the rows of these numbers.
         loss: of the model on a batch.
         optimizer: makes the optimizer of a model.
-        precision: "fp32" or "bf16".
     """
 
     def __init__(
@@ -86,18 +85,16 @@ class Recipe:
         batch: Callable[[list[int]], dict[str, torch.Tensor]],
         loss: Callable[[PreTrainedModel, dict[str, torch.Tensor]], torch.Tensor],
         optimizer: Callable[[PreTrainedModel], torch.optim.Optimizer],
-        precision: str,
     ):
         self.model, self.batch, self.loss = model.to(best_device()).train(), batch, loss
-        self.optimizer, self.precision = optimizer(self.model), precision
+        self.optimizer = optimizer(self.model)
 
     def step(self, rows: list[int]) -> dict[str, float]:
         """One step: seconds to make the batch, in forward and backward, in the optimizer; the loss before it."""
         times = [clock()]
         batch = {name: value.to(self.model.device) for name, value in self.batch(rows).items()}
         times.append(clock())
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            loss = self.loss(self.model, batch)
+        loss = self.loss(self.model, batch)
         loss.backward()
         times.append(clock())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)  # as the Trainer does
@@ -115,7 +112,7 @@ def clock() -> float:
     return time.perf_counter()
 
 
-def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precision: str = "fp32") -> Recipe:
+def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict) -> Recipe:
     """The popular recipe: the processor on each row, each time, and the model's own loss."""
 
     def prepare(rows: dict[str, list]) -> dict[str, torch.Tensor]:
@@ -128,19 +125,17 @@ def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precis
         batch=lambda rows: train[rows],
         loss=lambda model, batch: model(**batch, labels=batch["input_ids"]).loss,
         optimizer=lambda model: torch.optim.AdamW(model.parameters(), lr=5e-5),
-        precision=precision,
     )
 
 
-def ours(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precision: str = "fp32") -> Recipe:
+def ours(model: PreTrainedModel, processor: Any, dataset: DatasetDict) -> Recipe:
     """Our recipe, taken from a CaptionTrainer."""
-    trainer = CaptionTrainer(model, processor, dataset, Settings.full().with_changes(precision=precision))
+    trainer = CaptionTrainer(model, processor, dataset, Settings.full())
     return Recipe(
         model,
         batch=lambda rows: trainer.data_collator(trainer.train_dataset.__getitems__(rows)),
         loss=caption_loss,
         optimizer=lambda model: trainer.create_optimizer(),
-        precision=precision,
     )
 
 
@@ -153,16 +148,13 @@ def batches(pictures: int, size: int, seed: int = 0) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, pictures - size + 1, size)]
 
 
-def one_repeat(
-    shape: Shape, recipe: str, dataset: DatasetDict, precision: str = "fp32", repeat: int = 0
-) -> dict[str, float]:
+def one_repeat(shape: Shape, recipe: str, dataset: DatasetDict, repeat: int = 0) -> dict[str, float]:
     """One recipe in this process, after a step that is not timed.
 
     Args:
         shape: what is trained.
         recipe: the name of one.
         dataset: with the splits train and validation.
-        precision: "fp32" or "bf16".
         repeat: its number, from 0; each takes other pictures.
 
     Returns:
@@ -170,7 +162,7 @@ def one_repeat(
         neither model nor optimizer), loss, operations (multiplications and additions of the model in a step, as torch
         counts them) and megabytes (the most that this process ever held, or the GPU where there is one).
     """
-    made = RECIPES[recipe](*shape.load(dataset["train"]["captions"]), dataset, precision)
+    made = RECIPES[recipe](*shape.load(dataset["train"]["captions"]), dataset)
     first, *rows = batches(len(dataset["train"]), shape.batch)
     with FlopCounterMode(display=False) as counter:
         made.step(first)
@@ -188,21 +180,21 @@ def one_repeat(
     }
 
 
-def in_a_process(name: str, recipe: str, precision: str, repeat: int) -> dict[str, float]:
+def in_a_process(name: str, recipe: str, repeat: int) -> dict[str, float]:
     """`one_repeat` in a process of its own, where the memory of the other recipe cannot slow it."""
-    command = [sys.executable, "-m", "benchmarks.recipes", "--one", name, recipe, precision, str(repeat)]
+    command = [sys.executable, "-m", "benchmarks.recipes", "--one", name, recipe, str(repeat)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(run.stdout.splitlines()[-1])
 
 
 def side_by_side(
-    name: str, precision: str = "fp32", repeats: int = REPEATS, ask: Callable[..., dict[str, float]] = in_a_process
+    name: str, repeats: int = REPEATS, ask: Callable[..., dict[str, float]] = in_a_process
 ) -> dict[str, list[dict[str, float]]]:
     """Both recipes in turn: for each, what `one_repeat` gave each time."""
     found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in RECIPES}
     for repeat in range(repeats):
         for recipe in RECIPES:
-            found[recipe].append(ask(name, recipe, precision, repeat))
+            found[recipe].append(ask(name, recipe, repeat))
     return found
 
 
@@ -259,9 +251,9 @@ def pictures() -> DatasetDict:
     return DatasetDict(train=dataset["train"].select(range(PICTURES)), validation=dataset["validation"].select([0]))
 
 
-def trained(name: str, precision: str) -> dict[str, Any]:
+def trained(name: str) -> dict[str, Any]:
     """Everything about training a shape: each recipe's repeats and memory, and the ratios."""
-    found = side_by_side(name, precision)
+    found = side_by_side(name)
     steps = [[repeat["step"] for repeat in found[recipe]] for recipe in RECIPES]
     megabytes = {recipe: statistics.median(repeat["megabytes"] for repeat in found[recipe]) for recipe in RECIPES}
     return {"batch": SHAPES[name].batch, "repeats": found, "speed": spread(*steps), "megabytes": megabytes}
@@ -309,13 +301,10 @@ def machine() -> str:
 def measure() -> dict[str, Any]:
     """Everything, as it is written."""
     dataset = pictures()
-    precisions = ("fp32", "bf16") if torch.cuda.is_available() else ("fp32",)
-    names = {(name, each): name if each == "fp32" else f"{name}, {each}" for each in precisions for name in SHAPES}
-    found: dict[str, Any] = {"machine": machine()}
-    found["training"] = {said: trained(name, each) for (name, each), said in names.items()}
+    results: dict[str, Any] = {"machine": machine(), "training": {name: trained(name) for name in SHAPES}}
     model, processor = git_base(dataset["train"]["captions"])
     tokenizer = tokenizer_of(processor)
-    found["evaluation"] = evaluation_bytes(
+    results["evaluation"] = evaluation_bytes(
         model,
         pictures=EVALUATED,
         caption_tokens=max(len(tokenizer(captions[0]).input_ids) for captions in dataset["train"]["captions"]),
@@ -324,14 +313,14 @@ def measure() -> dict[str, Any]:
     )
     pixels = normalized_pixels(picture_pixels(dataset["train"][:CAPTIONED]["image"], processor), processor)
     seconds = captioning(model.to(best_device()), pixels.to(best_device()))
-    found["generation"] = {"seconds": seconds, "speed": spread(*seconds.values())}
-    return found | {"table": rows_of(found)}
+    results["generation"] = {"seconds": seconds, "speed": spread(*seconds.values())}
+    return results | {"table": rows_of(results)}
 
 
 def main() -> None:
     """Measures, prints and writes; or, in a process of its own, makes one repeat."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args().one
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -339,8 +328,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CAPTIONING_ARTIFACTS"] = folder
         if asked:
-            name, recipe, precision, repeat = asked
-            print(json.dumps(one_repeat(SHAPES[name], recipe, pictures(), precision, int(repeat))))
+            name, recipe, repeat = asked
+            print(json.dumps(one_repeat(SHAPES[name], recipe, pictures(), int(repeat))))
             return
         results = measure()
     print(results["machine"])

@@ -35,7 +35,7 @@ def shape(checkpoint, artifacts):
 @pytest.fixture
 def ask(shape, dataset):
     """`one_repeat` of the small shape, in this process."""
-    return lambda name, recipe, precision, repeat: one_repeat(shape, recipe, dataset, precision, repeat)
+    return lambda name, recipe, repeat: one_repeat(shape, recipe, dataset, repeat)
 
 
 def test_the_recipes_train_in_turn_on_the_same_pictures(ask, monkeypatch):
@@ -66,10 +66,6 @@ def test_both_recipes_learn(shape, dataset, recipe):
     losses = [made.step([0, 1])["loss"] for _ in range(6)]
     assert losses[-1] < losses[0]
     assert all(p.grad is None for p in made.model.parameters())
-    with torch.inference_mode():
-        exact = made.loss(made.model, made.batch([0, 1])).item()
-    made.precision = "bf16"
-    assert exact != made.step([0, 1])["loss"] == pytest.approx(exact, rel=0.02)
 
 
 def test_the_popular_recipe_pads_to_the_limit_and_ours_does_not(shape, dataset):
