@@ -1,8 +1,8 @@
 """Compares the popular recipe with ours: training, the bytes of an evaluation, captions with beams.
 
 `python -m benchmarks.compare` runs both in turn, on the same pictures and seed, at git-base's shape (random weights)
-and with git-tiny; prints a table and writes it, with every repeat, to benchmarks/results/recipes.json. Needs Linux, which
-tells a process the most memory that it ever held.
+and with git-tiny; prints a table and writes it, with every repeat, to benchmarks/results/recipes.json. Needs Linux,
+which tells a process the most memory that it ever held.
 """
 
 from __future__ import annotations
