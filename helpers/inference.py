@@ -216,12 +216,6 @@ def pictures_read_once(model: PreTrainedModel, num_beams: int) -> Iterator[None]
             outputs.logits = outputs.logits.repeat_interleave(num_beams, dim=0)  # (batch, …) → (batch * beams, …)
             outputs.past_key_values.batch_repeat_interleave(num_beams)  # each layer's keys and values alike
 
-    hooks = [
-        model.register_forward_pre_hook(one_row_per_picture, with_kwargs=True),
-        model.register_forward_hook(one_row_per_beam),
-    ]
-    try:
+    before_pass = model.register_forward_pre_hook(one_row_per_picture, with_kwargs=True)
+    with before_pass, model.register_forward_hook(one_row_per_beam):  # the hooks are removed at its end
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -44,15 +44,7 @@ def _middle(image: Any) -> Any:
 
 
 def kept_share(size: tuple[int, int], processor: Any) -> float:
-    """The share of a picture that the processor's centre crop leaves.
-
-    Args:
-        size: the picture's width and height in pixels.
-        processor: the checkpoint's processor.
-
-    Returns:
-        0 to 1, which is where nothing is cut off.
-    """
+    """The share of a picture, (width, height) in pixels, that the processor's centre crop leaves: 0 to 1."""
     image_processor = image_processor_of(processor)
     if not getattr(image_processor, "do_center_crop", False):
         return 1.0
@@ -78,10 +70,10 @@ def normalized_pixels(pixels: np.ndarray | torch.Tensor, processor: Any) -> torc
 
     Args:
         pixels: uint8, (pictures, 3, height, width).
-        processor: the checkpoint's processor, which holds mean and standard deviation per colour channel.
+        processor: holds mean and standard deviation per colour channel.
 
     Returns:
-        float32, (pictures, 3, height, width); equal to the processor's own pixel_values.
+        float32, the same shape; equal to the processor's own pixel_values.
     """
     factor, mean, std = _scale(processor)
     return (torch.as_tensor(pixels).float() * factor - mean) / std  # (pictures, 3, height, width), about -2 to 2

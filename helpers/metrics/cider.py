@@ -22,12 +22,9 @@ def per_picture(predictions: Sequence[str], references: Sequence[Sequence[str]])
     reference is the cosine of their weights, those of the caption clipped to the reference's, times
     exp(-(difference in words)² / 2σ²). It is averaged over n = 1 to 4, then over the references, times 10.
 
-    Args:
-        predictions: one caption per picture, its words separated by white space and compared as they are.
-        references: one or more captions per picture.
-
     Returns:
-        (pictures,), 0 to 10. An n-gram that all pictures have in common weighs nothing.
+        (pictures,), 0 to 10. An n-gram that all pictures have in common weighs nothing. Words are separated by white
+        space and compared as they are.
     """
     pictures = len(predictions)
     texts = [*predictions, *(text for group in references for text in group)]
