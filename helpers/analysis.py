@@ -3,8 +3,6 @@
 Everywhere, predictions are one caption per picture, and references one or more captions per picture.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

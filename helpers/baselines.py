@@ -1,7 +1,5 @@
 """Captioners that need no training: a captioner that looks, and has learnt something, must beat them."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -35,7 +33,7 @@ def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> 
         raise CaptioningError("There are no captions to choose from; give the captions of one or more pictures.")
     most = max(counts.values())
     tied = [text for text, count in counts.items() if count == most]
-    chosen = tied[0] if len(tied) == 1 else most_central([tied], seed=seed)
+    chosen = most_central([tied], seed=seed)
     return next(mine[chosen] for mine in spelt if chosen in mine)
 
 

@@ -1,7 +1,5 @@
 """Inference: captions of pictures in batches, by greedy or beam search, with confidence and word probabilities."""
 
-from __future__ import annotations
-
 import logging
 import os
 import reprlib

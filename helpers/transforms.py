@@ -1,7 +1,5 @@
 """Preprocessing: pictures to pixel values, captions to token ids, rows to padded batches with labels."""
 
-from __future__ import annotations
-
 import logging
 import random
 from collections.abc import Mapping, Sequence

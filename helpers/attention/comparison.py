@@ -1,7 +1,5 @@
 """Agreement of attention and occlusion maps: Spearman's rank correlation, per caption and over a set of pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

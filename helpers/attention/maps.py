@@ -5,8 +5,6 @@ Attention is what the model reports of itself: attention weights need not explai
 Fergus, 2014). `agreement` says how far the two tell the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
@@ -71,7 +69,7 @@ def word_attention(
         made = model.generate(pixel_values=values, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens)
         token_ids = made[0].tolist()  # (tokens,): one picture alone has no padding
     else:
-        token_ids = _token_ids(caption, processor)
+        token_ids = tokenizer_of(processor)(caption, truncation=True).input_ids
     words = _words(token_ids, processor)
     logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
     means = [attention[0, pieces].mean(dim=0) for _, pieces in words]  # (pieces, rows, columns) → (rows, columns)
@@ -85,10 +83,6 @@ def word_attention(
         token_ids=tuple(token_ids),
         picture=pixels[0].transpose(1, 2, 0),  # (3, height, width) → (height, width, 3)
     )
-
-
-def _token_ids(caption: str, processor: Any) -> list[int]:
-    return tokenizer_of(processor)(caption, truncation=True).input_ids
 
 
 def _batch(pixels: np.ndarray, token_ids: Sequence[int], processor: Any) -> dict[str, torch.Tensor]:
@@ -146,7 +140,8 @@ def occlusion(
     if window < 1 or window % 2 == 0:
         raise CaptioningError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
     model.eval()
-    token_ids = caption.token_ids if isinstance(caption, WordMaps) else _token_ids(caption, processor)
+    given = isinstance(caption, WordMaps)
+    token_ids = caption.token_ids if given else tokenizer_of(processor)(caption, truncation=True).input_ids
     words = _words(token_ids, processor)
     pixels = picture_pixels([load_image(image)], processor)  # (1, 3, height, width)
     pictures = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])  # (1 + patches, 3, height, width)
@@ -178,8 +173,7 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
         CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
     """
     if not family_of(model).sees_patches:
-        fit = ", ".join(name for name, family in FAMILIES.items() if family.sees_patches)
-        kind = model.config.model_type
+        kind, fit = model.config.model_type, ", ".join(name for name in FAMILIES if FAMILIES[name].sees_patches)
         raise CaptioningError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {fit}.")
     side = isqrt(picture_tokens(model) - 1)  # one of the tokens is the class token, which is no patch
     return side, side

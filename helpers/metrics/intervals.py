@@ -3,8 +3,6 @@
 A score comes from sums over pictures, so pictures are drawn anew thousands of times without reading a caption again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
