@@ -76,9 +76,7 @@ def nearest_captions(
 
 def _features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size: int) -> torch.Tensor:
     """Of every picture of a split: (pictures, width)."""
-    prepared = prepare_pictures(split, processor)
-    starts = range(0, len(prepared), batch_size)
-    batches = (torch.stack(stored_pixels(prepared[start : start + batch_size])) for start in starts)
+    batches = (torch.stack(stored_pixels(rows)) for rows in prepare_pictures(split, processor).iter(batch_size))
     return torch.cat([picture_features(model, normalized_pixels(pixels, processor)) for pixels in batches])
 
 

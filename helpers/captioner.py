@@ -74,8 +74,7 @@ def differences(record: Mapping[str, Any], settings: Settings, data: str | None 
         settings, data: what is wanted; None for the fingerprint of the training split where it does not matter.
     """
     saved, now = record["settings"], settings.training_values()
-    changed = [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]
-    if changed:
+    if changed := [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]:
         return f"other settings ({', '.join(changed)})"
     return "other pictures or captions" if data and record.get("data", data) != data else ""
 
@@ -112,7 +111,8 @@ def save_captioner(trainer: Any) -> Path:
         strange = folder.is_dir() and {path.name for path in folder.iterdir()} - {path.name for path in fresh.iterdir()}
         worse = before and trainer.interrupted and not before["interrupted"]
         if folder.exists() and (before is None or strange or worse or differences(before, settings, trainer.data)):
-            logger.warning("The captioner that was in %s was moved to %s.", settings.output, move_aside(folder).name)
+            aside = move_aside(folder)
+            logger.warning("The captioner that was in %s was moved to %s.", settings.output, aside.name)
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)

@@ -54,8 +54,7 @@ def kept_share(size: tuple[int, int], processor: Any) -> float:
 
 def report_crops(kept: Sequence[float]) -> None:
     """Says how many pictures the centre crop cuts much off, given `kept_share` of each."""
-    cut = [share for share in kept if share < MUCH_CUT]
-    if cut:
+    if cut := [share for share in kept if share < MUCH_CUT]:
         logger.warning(
             "The centre crop cuts much off %d of %d pictures and leaves %.0f %% of the most cut one; "
             "crop them yourself if what their captions name lies at the edges.",
@@ -116,7 +115,7 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         }
 
     kind = {"pixels": Value("binary"), "shape": List(Value("int32")), "kept": Value("float32")}
-    values = image_processor_of(processor).to_json_string()  # its own hash changes from one process to the next
+    values = image_processor_of(processor).to_json_string()  # the processor's own hash changes with every process
     prepared = dataset.map(
         prepare,
         with_indices=True,

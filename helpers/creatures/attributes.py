@@ -91,7 +91,6 @@ def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequenc
 
     Rows and columns stand in the order of `ATTRIBUTES`. A value that is not listed there gets its own row and column
     if it is true of a picture ("black"), and its own column alone if it was only said ("none" for the mouth).
-
     Predictions and truth are as for `attributes_right`.
     """
     named = [attributes_of(caption) for caption in predictions]

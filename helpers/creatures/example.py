@@ -59,10 +59,7 @@ def own_caption(attributes: Mapping[str, str]) -> str:
 
 
 def new_pictures(name: str = "artifacts/new-pictures", *, pictures: int = 6) -> Path:
-    """Makes a folder of pictures without captions, from the test split of Pocket Creatures.
-
-    Args and Returns are as for `example_folder`.
-    """
+    """Makes a folder of pictures without captions, from the test split of Pocket Creatures; see `example_folder`."""
     folder = resolve(name)
     if not folder.exists():
         fresh = _emptied(beside(folder, "new"))

@@ -4,25 +4,20 @@ To add a metric, write its statistic per picture and a row of `METRICS`. Everywh
 picture, and references one or more per picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jiwer
 import numpy as np
 from rouge_score import rouge_scorer
 from sacrebleu.metrics import BLEU
+from transformers import EvalPrediction
 
 from helpers.families import tokenizer_of
 from helpers.metrics import cider
 from helpers.metrics.intervals import OfSums, bootstrap_interval, mean, ratio, value_of
 from helpers.metrics.words import nearest_alignments, normalized
-
-if TYPE_CHECKING:
-    import evaluate
-    from transformers import EvalPrediction
 
 # rouge_score's own tokenizer drops every letter that is not Latin.
 _ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=str.split))
@@ -166,8 +161,8 @@ def make_compute_metrics(
     return lambda prediction: caption_metrics(decode(processor, prediction.predictions), references)
 
 
-def load_wer() -> evaluate.Metric:
-    """Word error rate for the evaluate library, with several references per picture: a check on `word_errors`.
+def load_wer() -> Any:
+    """Word error rate as an evaluate.Metric, with several references per picture: a check on `word_errors`.
 
     evaluate.load("wer") downloads a script for one reference per picture; this one needs no network, and shares with
     `word_errors` nothing but the normalised texts.
