@@ -6,7 +6,7 @@ import torch
 from scipy.stats import spearmanr
 
 from helpers.attention import agreement, occlusion, patch_grid, split_agreement, word_attention
-from helpers.attention.maps import ROUNDING, aligned_attention, falls_of, maps_of
+from helpers.attention.maps import ROUNDING, aligned_attention
 from helpers.families import aligned, picture_tokens
 from helpers.inference import caption_images
 
@@ -223,10 +223,10 @@ def test_a_constant_map_agrees_with_nothing():
 def test_a_model_that_looks_where_it_depends_agrees_wholly(talker, processor, pictures, monkeypatch, sign):
     """Attention is replaced by what occlusion finds, in the same order of patches or in the reverse."""
 
-    def honest(model, processor, pixels, token_ids, window, batch_size):
-        return sign * np.log(maps_of(model, processor, pixels, token_ids).maps)
+    def honest(model, processor, image, caption, **options):
+        return sign * np.log(caption.maps)
 
-    monkeypatch.setattr("helpers.attention.comparison.falls_of", honest)
+    monkeypatch.setattr("helpers.attention.comparison.occlusion", honest)
     result = split_agreement(talker, processor, pictures[:3], max_new_tokens=6)
     assert result.mean == result.low == result.high == pytest.approx(sign)
     assert result.per_picture == pytest.approx([sign] * 3)
@@ -255,21 +255,21 @@ def test_the_agreement_of_a_split_is_the_mean_over_its_pictures(talker, processo
 
 
 def test_words_that_cannot_be_compared_are_left_out_and_counted(talker, processor, pictures, found, monkeypatch):
-    falls, seen = falls_of, []
+    seen = []
 
-    def still(*arguments):
-        seen.append(falls(*arguments))
+    def still(*arguments, **options):
+        seen.append(occlusion(*arguments, **options))
         seen[-1][: len(seen[-1]) if len(seen) == 2 else 1] = 0  # the first word; of the second picture, every word
         return seen[-1]
 
-    monkeypatch.setattr("helpers.attention.comparison.falls_of", still)
+    monkeypatch.setattr("helpers.attention.comparison.occlusion", still)
     result = split_agreement(talker, processor, pictures[:3], max_new_tokens=12)
     assert result.left_out == 2 + len(found[1].words)
     assert np.isnan(result.per_picture).tolist() == [False, True, False]
     assert result.mean == pytest.approx(np.nanmean(result.per_picture))
     assert len(result.words) == sum(len(maps.words) for maps in found[:3]) - result.left_out
 
-    monkeypatch.setattr("helpers.attention.comparison.falls_of", lambda *arguments: 0 * falls(*arguments))
+    monkeypatch.setattr("helpers.attention.comparison.occlusion", lambda *args, **kw: 0 * occlusion(*args, **kw))
     with pytest.raises(ValueError, match="constant"):
         split_agreement(talker, processor, pictures[:2], max_new_tokens=12)
 
