@@ -16,40 +16,13 @@ from helpers.plotting.charts import (
     plot_training_history,
 )
 from helpers.plotting.figure import DescribedFigure
+from helpers.plotting.mistakes import plot_confusions, plot_mistakes, plot_word_mistakes
 from helpers.plotting.pictures import plot_captioned_images, plot_gallery, plot_patches, plot_picture_pairs
-from helpers.plotting.results import (
+from helpers.plotting.scores import (
     plot_attribute_accuracy,
     plot_compared,
-    plot_confusions,
     plot_lengths,
-    plot_mistakes,
     plot_scores,
     plot_steps,
-    plot_word_mistakes,
     plot_word_probabilities,
 )
-
-__all__ = [
-    "DescribedFigure",
-    "plot_attention_rule",
-    "plot_attribute_accuracy",
-    "plot_attribute_counts",
-    "plot_caption_words",
-    "plot_captioned_images",
-    "plot_compared",
-    "plot_confusions",
-    "plot_gallery",
-    "plot_lengths",
-    "plot_loss",
-    "plot_mistakes",
-    "plot_padding",
-    "plot_patches",
-    "plot_picture_pairs",
-    "plot_scores",
-    "plot_steps",
-    "plot_token_lengths",
-    "plot_training_history",
-    "plot_word_attention",
-    "plot_word_mistakes",
-    "plot_word_probabilities",
-]
