@@ -1,8 +1,6 @@
-"""Figures and charts (matplotlib) of the series. Each is returned, never shown, and carries its own alt text.
+"""Figures and charts (matplotlib) of the series: each is returned, never shown, and carries its own alt text.
 
 Where there is nothing to draw, a sentence is returned that says so.
-
-This is the one place to import figures from; the modules below it are divided by what is drawn.
 """
 
 from helpers.plotting.attention import plot_word_attention

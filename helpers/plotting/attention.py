@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from helpers.errors import CaptioningError
-from helpers.plotting.figure import BLUE, GREEN, RED, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BARE, BLUE, GREEN, RED, DescribedFigure, new_figure, styled
 
 FAINT_FALL = 0.1  # nats: a word that becomes less than a tenth less likely does not depend on it
 
@@ -36,12 +36,7 @@ def _draw_map(ax: Any, gray: np.ndarray, values: np.ndarray, full: float, color:
 
 @styled
 def plot_word_attention(
-    image: Any,
-    words: Sequence[str],
-    maps: np.ndarray,
-    occlusion_maps: np.ndarray | None = None,
-    *,
-    columns: int = 9,
+    image: Any, words: Sequence[str], maps: np.ndarray, occlusion_maps: np.ndarray | None = None, *, columns: int = 9
 ) -> DescribedFigure:
     """Where the model looks as it says each word; below it, which patches the word depends on.
 
@@ -69,13 +64,9 @@ def plot_word_attention(
     columns = max(2, min(columns, len(words) + 1))
     blocks = -(-(len(words) + 1) // columns)
     side = 10 / 9  # inches
-    figure, axes = new_figure(
-        side * columns, 0.35 + blocks * (0.25 + (side + 0.2) * len(layers)), blocks * len(layers) * columns, columns
-    )
+    height = 0.35 + blocks * (0.25 + (side + 0.2) * len(layers))
+    figure, axes = new_figure(side * columns, height, blocks * len(layers) * columns, columns, subplot_kw=BARE)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
-    for ax in axes:
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
     axes[0].imshow(picture)
     axes[0].set_title("(picture)", fontsize=9, loc="center", color="#666666")
     # One row per place: the attention, and below it the occlusion.

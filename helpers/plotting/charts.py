@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
-from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, RED, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BLUE, GREEN, ORANGE, RED, SKY, DescribedFigure, new_figure, styled
 
 
 @styled
@@ -41,7 +41,7 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
         return NO_ATTRIBUTES
     figure, axes = new_figure(10, 2.2 * -(-len(columns) // 3), len(columns), 3)
     figure.supxlabel("pictures", fontsize=9)
-    counts = {name: dict(Counter(sorted(values)).most_common()) for name, values in columns.items()}
+    counts = {name: dict(Counter(values).most_common()) for name, values in columns.items()}
     for ax, (name, values) in zip(axes, counts.items(), strict=True):
         ax.barh(list(values)[::-1], list(values.values())[::-1], color=SKY)
         ax.set_title(name)
@@ -55,21 +55,16 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
 
 @styled
 def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
-    """One batch of captions padded in two ways: to a fixed length, and to the longest among them.
-
-    Args:
-        lengths: tokens of each caption.
-        padded_to: the fixed length.
-    """
+    """One batch of captions, each of so many tokens, padded to a fixed length and to the longest among them."""
     figure, axes = new_figure(10, 4.4, 2)
     rows, wholes, told = range(len(lengths)), (padded_to, max(lengths)), []
     for ax, whole in zip(axes, wholes, strict=True):
         ax.barh(rows, whole, color="#DDDDDD", height=0.86, label="padding")
         ax.barh(rows, lengths, color=BLUE, height=0.86, label="tokens of a caption")
         share = 1 - sum(lengths) / (whole * len(lengths))
-        ax.set(title=f"Padded to {whole} tokens: {share:.0%} of the batch is padding", yticks=[], xlim=(0, whole))
-        ax.set_ylabel("captions")
-        told.append(f"padded to {whole} tokens, {share:.0%} of the batch is padding")
+        title = f"Padded to {whole} tokens: {share:.0%} of the batch is padding"
+        ax.set(title=title, ylabel="captions", yticks=[], xlim=(0, whole))
+        told.append(title.replace("P", "p").replace(":", ","))
     axes[0].legend(loc="upper right", reverse=True, frameon=True, framealpha=1, edgecolor="white")
     axes[1].set_xlabel("tokens")
     return figure.described(
@@ -102,14 +97,13 @@ def plot_attention_rule(patches: int, words: Sequence[str]) -> DescribedFigure:
     names = [f"patch {i}" for i in range(1, patches + 1)] + list(words)
     allowed = np.tri(len(names))
     allowed[:patches, :patches] = 1
-    figure, [ax] = new_figure(6.4, 5.2)
+    figure, [ax] = new_figure(6.4, 5.2, subplot_kw={"frame_on": False})
     ax.imshow(allowed, cmap=ListedColormap(["#F1F1F1", SKY]))
     ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(names)), names)
     ax.set(title="Who may look at whom (blue: yes)", xlabel="is looked at", ylabel="looks")
     ax.axhline(patches - 0.5, color="white", linewidth=3)
     ax.axvline(patches - 0.5, color="white", linewidth=3)
-    ax.spines[:].set_visible(False)
     return figure.described(
         f"A square of {len(names)} positions: {patches} patches, then the words {', '.join(words)}. Every patch may "
         "look at every patch and at no word. Every word may look at all patches, at itself and at earlier words."
@@ -118,11 +112,7 @@ def plot_attention_rule(patches: int, words: Sequence[str]) -> DescribedFigure:
 
 @styled
 def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFigure:
-    """The loss while training, and the word error rate of the captions generated for the validation split.
-
-    Args:
-        history: the Trainer's log_history.
-    """
+    """The loss while training, and the word error rate on the validation split, from the Trainer's log_history."""
     trained = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
     checked = [(entry["step"], entry["eval_loss"], entry["eval_wer"]) for entry in history if "eval_wer" in entry]
     figure, (left, right) = new_figure(10, 3.6, 2, 2)
@@ -138,23 +128,19 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
             right.annotate(f"{error:.2f}", (step, error), textcoords="offset points", xytext=(2, 5))
         right.set_ylim(0, max(errors) * 1.18 + 0.02)
         told += f" The word error rate goes from {errors[0]:.2f} to {errors[-1]:.2f}."
-    left.set(title="Loss", xlabel="step", ylabel="nats per token", ylim=(0, None))
+    left.set(title="Loss", xlabel="step", ylabel="nats per token", ylim=(0, None), xmargin=0.06)
     left.legend()
-    right.set(title="Word error rate of generated captions", xlabel="step", ylabel="errors per word")
-    for ax in (left, right):
-        ax.grid(True)
-        ax.margins(x=0.06)
+    left.grid(True)
+    right.set(title="Word error rate of generated captions", xlabel="step", ylabel="errors per word", xmargin=0.06)
+    right.grid(True)
     return figure.described(f"Two curves over the steps of training.{told}")
 
 
 @styled
-def plot_loss(losses: Sequence[float], *, title: str, floor: float | None = None) -> DescribedFigure:
-    """One loss curve, with a dotted line to compare it to."""
+def plot_loss(losses: Sequence[float], *, title: str) -> DescribedFigure:
+    """One loss curve."""
     figure, [ax] = new_figure(8, 3)
     ax.plot(range(1, len(losses) + 1), losses, color=BLUE)
-    if floor is not None:
-        ax.axhline(floor, color=GRAY, linestyle=":")
-        ax.text(len(losses), floor, f"{floor:.2f}", ha="right", va="bottom", color="#555555")
     ax.set(title=title, xlabel="step", ylabel="loss, nats per token", ylim=(0, None))
     ax.grid(True)
     return figure.described(f"{title}: the loss goes from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps.")

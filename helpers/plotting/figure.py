@@ -33,6 +33,10 @@ STYLE = {
 }
 
 
+# For axes that hold a picture.
+BARE = {"xticks": [], "yticks": [], "frame_on": False}
+
+
 class DescribedFigure(Figure):
     """A matplotlib figure with alt text and, where it draws bars, their numbers: tables as `html_table` takes them.
 

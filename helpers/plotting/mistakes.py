@@ -23,12 +23,7 @@ def _cell_colors(counts: np.ndarray) -> np.ndarray:
 
 @styled
 def plot_confusions(confusions: Mapping[str, Confusion], *, title: str = "") -> DescribedFigure | str:
-    """What was said for what, in numbers of pictures: one panel per attribute, one row per true value.
-
-    Args:
-        confusions: name → Confusion, as `attribute_confusions` gives it.
-        title: a line above the panels.
-    """
+    """What was said for what, in pictures: one panel per attribute, as `attribute_confusions` gives them."""
     if not confusions:
         return NO_ATTRIBUTES
     columns = min(3, len(confusions))
@@ -62,14 +57,8 @@ def plot_confusions(confusions: Mapping[str, Confusion], *, title: str = "") -> 
 
 
 @styled
-def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: str = "") -> DescribedFigure | str:
-    """The pairs of values that were confused most often, as bars.
-
-    Args:
-        rows: as `attribute_mistakes` gives them.
-        most: how many pairs are drawn.
-        title: a line above the bars; what they show, where it is empty.
-    """
+def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10) -> DescribedFigure | str:
+    """The pairs of values that were confused most often, from the rows that `attribute_mistakes` gives."""
     if not rows:
         return "No pair of values is confused."
     shown = rows[:most]
@@ -77,7 +66,7 @@ def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: s
     counts, labels = [row["pictures"] for row in shown], [f"{row['pictures']} of {row['of']}" for row in shown]
     figure, [ax] = new_figure(8, 1.1 + 0.3 * len(shown))
     ax.bar_label(ax.barh(names[::-1], counts[::-1], color=ORANGE), labels[::-1], padding=3, fontsize=9)
-    title = title or (f"The {len(shown)} most confused pairs" if len(rows) > most else "Every pair that was confused")
+    title = f"The {most} most confused pairs" if len(rows) > most else "Every pair that was confused"
     ax.set(title=title, xlabel="pictures (of those with the true value)", xlim=(0, max(counts) * 1.2))
     ax.locator_params(axis="x", nbins=5, integer=True)
     told = ", ".join(map(" ".join, zip(names, labels, strict=True)))
@@ -86,19 +75,14 @@ def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10, title: s
 
 @styled
 def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> DescribedFigure | str:
-    """The words that go wrong most often: missed to the left, invented to the right.
-
-    Args:
-        rows: as `word_mistakes` gives them.
-        most: how many words are drawn.
-    """
+    """The words that go wrong most often, from the rows that `word_mistakes` gives: missed left, invented right."""
     if not rows:
         return "No word is missed or invented."
     shown = [{key: row[key] for key in ("word", "missed", "invented")} for row in rows[:most]]
     figure, [ax] = new_figure(8, 1.2 + 0.27 * len(shown))
     for key, sign, color in (("missed", -1, BLUE), ("invented", 1, ORANGE)):
         bars = ax.barh([row["word"] for row in shown], [sign * row[key] for row in shown], color=color)
-        ax.bar_label(bars, [row[key] or "" for row in shown], padding=3, fontsize=9)
+        ax.bar_label(bars, [row[key] or "" for row in shown], padding=5, fontsize=9)
     ax.axvline(0, color="#444444", linewidth=0.8)
     reach = 1.15 * max(max(row["missed"], row["invented"]) for row in shown)
     ax.set(title="Words: missed (left, blue) and invented (right, orange)", xlabel="times", xlim=(-reach, reach))

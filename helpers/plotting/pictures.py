@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from helpers.analysis import marked_differences
 from helpers.errors import CaptioningError
-from helpers.plotting.figure import DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BARE, DescribedFigure, new_figure, styled
 
 
 @styled
@@ -33,12 +33,13 @@ def plot_captioned_images(
     width = min(10 / columns, 4.2)  # inches
     texts = ["\n".join(fill(line, int(11.6 * width)) for line in caption.split("\n")) for caption in captions]
     height = width - 0.1 + 0.17 * max(text.count("\n") + 1 for text in texts)
-    figure, axes = new_figure(width * columns, height * -(-count // columns), count, columns, title=title)
+    figure, axes = new_figure(
+        width * columns, height * -(-count // columns), count, columns, title=title, subplot_kw=BARE
+    )
     figure.get_layout_engine().set(h_pad=0.1)
     for ax, image, text in zip(axes, images, texts, strict=True):
         pixels = np.asarray(image)
         ax.imshow(pixels)
-        ax.axis("off")
         # On a white page, a picture with a white edge would have none.
         ax.add_patch(Rectangle((-0.5, -0.5), pixels.shape[1], pixels.shape[0], fill=False, edgecolor="#DDDDDD"))
         ax.set_title(text, fontsize=9, color="#222222")
@@ -51,13 +52,12 @@ def plot_captioned_images(
 def plot_picture_pairs(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str], *, title: str = "") -> DescribedFigure:
     """Pictures side by side in pairs, each pair with a label."""
     widths = [1, 1, 0.25] * len(pairs)  # the gap behind a pair shows which two belong together
-    figure, axes = new_figure(10, 4.6 / len(pairs) + 0.5, len(widths), len(widths), title=title, width_ratios=widths)
+    height, count = 4.6 / len(pairs) + 0.5, len(widths)
+    figure, axes = new_figure(10, height, count, count, title=title, width_ratios=widths, subplot_kw=BARE)
     for left, right, (first, second), label in zip(axes[::3], axes[1::3], pairs, labels, strict=True):
         left.set_title(label, fontsize=9)
         left.imshow(np.asarray(first))
         right.imshow(np.asarray(second))
-    for ax in axes:
-        ax.axis("off")
     return figure.described(f"{title}: {len(pairs)} pairs of pictures, side by side. {'; '.join(labels)}.")
 
 
@@ -71,12 +71,11 @@ def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[
         patch: the side of a patch in pixels.
         titles: a line for each of the three.
     """
-    figure, axes = new_figure(10, 3.6, 3, 3)
+    figure, axes = new_figure(10, 3.6, 3, 3, subplot_kw=BARE)
     stored, (height, width) = np.asarray(before), seen.shape[:2]
     for ax, image, title in zip(axes, (stored, seen, seen), titles, strict=True):
         ax.imshow(image, interpolation="nearest")
         ax.set_title(title, fontsize=10)
-        ax.axis("off")
     sides = {"color": "#333333", "linewidth": 0.8}
     axes[2].vlines(np.arange(0, width + 1, patch) - 0.5, -0.5, height - 0.5, **sides)
     axes[2].hlines(np.arange(0, height + 1, patch) - 0.5, -0.5, width - 0.5, **sides)

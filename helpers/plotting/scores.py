@@ -88,11 +88,7 @@ def plot_word_probabilities(words: Sequence[tuple[str, float]], *, title: str) -
 
 @styled
 def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
-    """How long captions are against their references.
-
-    Args:
-        lengths: words, (pictures, 2): of the caption, and the mean of its references; see `caption_lengths`.
-    """
+    """How long captions are against their references, in words: (pictures, 2), as `caption_lengths` gives them."""
     predicted, expected = np.asarray(lengths, dtype=float).T
     figure, (left, right) = new_figure(10, 3.4, 2, 2)
     start, longest = np.min(lengths), int(np.ceil(np.max(lengths)))
@@ -122,13 +118,7 @@ def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
 
 @styled
 def plot_compared(parts: Mapping[str, tuple[str, bool]], reference: str, *, title: str = "") -> DescribedFigure:
-    """What a score compares with a reference, part by part: what counts stands in blue, what is left out in gray.
-
-    Args:
-        parts: name → the words of that part, and whether they count.
-        reference: the caption that they are compared with.
-        title: a line above the parts.
-    """
+    """What a score compares with a reference: of each part its words and whether they count (blue) or not (gray)."""
     rows = [
         (f"{name}\n{len(words.split())} words{'' if counts else ', left out'}", words, BLUE if counts else GRAY)
         for name, (words, counts) in parts.items()
@@ -147,12 +137,7 @@ def plot_compared(parts: Mapping[str, tuple[str, bool]], reference: str, *, titl
 
 @styled
 def plot_steps(steps: Mapping[str, float], *, name: str) -> DescribedFigure:
-    """One number as it changes from step to step, on a logarithmic scale.
-
-    Args:
-        steps: what was done → the number, 0 or more.
-        name: of the number, for the axis.
-    """
+    """A number of this name, 0 or more, as it changes from step to step, on a logarithmic scale."""
     figure, [ax] = new_figure(10, 0.8 + 0.36 * len(steps))
     numbers = {step: f"{value:.3f}" for step, value in steps.items()}
     # A perfect captioner has 0, which such a scale does not hold: its number stands at the left end, without a bar.
