@@ -61,10 +61,9 @@ def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
     for ax, whole in zip(axes, wholes, strict=True):
         ax.barh(rows, whole, color="#DDDDDD", height=0.86, label="padding")
         ax.barh(rows, lengths, color=BLUE, height=0.86, label="tokens of a caption")
-        share = 1 - sum(lengths) / (whole * len(lengths))
-        title = f"Padded to {whole} tokens: {share:.0%} of the batch is padding"
-        ax.set(title=title, ylabel="captions", yticks=[], xlim=(0, whole))
-        told.append(title.replace("P", "p").replace(":", ","))
+        share = f"{1 - sum(lengths) / (whole * len(lengths)):.0%} of the batch is padding"
+        ax.set(title=f"Padded to {whole} tokens: {share}", ylabel="captions", yticks=[], xlim=(0, whole))
+        told.append(f"padded to {whole} tokens, {share}")
     axes[0].legend(loc="upper right", reverse=True, frameon=True, framealpha=1, edgecolor="white")
     axes[1].set_xlabel("tokens")
     return figure.described(

@@ -31,10 +31,7 @@ STYLE = {
     "grid.color": "#E4E4E4",
     "legend.frameon": False,
 }
-
-
-# For axes that hold a picture.
-BARE = {"xticks": [], "yticks": [], "frame_on": False}
+BARE = {"xticks": [], "yticks": [], "frame_on": False}  # for axes that hold a picture
 
 
 class DescribedFigure(Figure):

@@ -32,10 +32,8 @@ def plot_captioned_images(
     columns = max(1, min(columns, count))
     width = min(10 / columns, 4.2)  # inches
     texts = ["\n".join(fill(line, int(11.6 * width)) for line in caption.split("\n")) for caption in captions]
-    height = width - 0.1 + 0.17 * max(text.count("\n") + 1 for text in texts)
-    figure, axes = new_figure(
-        width * columns, height * -(-count // columns), count, columns, title=title, subplot_kw=BARE
-    )
+    height = (width - 0.1 + 0.17 * max(text.count("\n") + 1 for text in texts)) * -(-count // columns)
+    figure, axes = new_figure(width * columns, height, count, columns, title=title, subplot_kw=BARE)
     figure.get_layout_engine().set(h_pad=0.1)
     for ax, image, text in zip(axes, images, texts, strict=True):
         pixels = np.asarray(image)

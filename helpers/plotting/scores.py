@@ -16,19 +16,15 @@ from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, PURPLE, RED, SKY,
 
 @styled
 def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> DescribedFigure:
-    """Metrics of several systems side by side, with their intervals; each metric on the whole of its own scale.
-
-    Args:
-        systems: name → metric → {"value", "low", "high"}, as artifacts/evaluation.json holds them.
-    """
+    """Systems, name → metric → {"value", "low", "high"}, side by side; each metric on the whole of its own scale."""
     metrics, names = list(next(iter(systems.values()))), list(systems)[::-1]
     colors = [BLUE if name == "trained" else SKY for name in names]
     figure, axes = new_figure(10, 1.4 + 0.36 * len(systems), len(metrics), len(metrics), sharey=True)
     told = []
     for ax, metric in zip(axes, metrics, strict=True):
         low, values, high = np.transpose([[systems[n][metric][key] for key in ("low", "value", "high")] for n in names])
-        bars = ax.barh(names, values, color=colors, xerr=[values - low, high - values],
-                       error_kw={"ecolor": "#444444", "capsize": 3})  # fmt: skip
+        spans = [values - low, high - values]
+        bars = ax.barh(names, values, color=colors, xerr=spans, ecolor="#444444", capsize=3)
         ax.bar_label(bars, fmt="%.3f", padding=4, fontsize=9)
         known = METRICS.get(metric)
         # A word error rate has no end; a whole number has a half that can be read on the axis.
@@ -105,8 +101,8 @@ def plot_lengths(lengths: np.ndarray) -> DescribedFigure:
     right.axvline(0, color="#444444", linestyle=":")
     more = "words more than the mean reference"
     right.set(title="shorter ← than the references → longer", xlabel=more, ylabel="pictures")
-    for ax in (left, right):
-        ax.locator_params(integer=True)
+    left.locator_params(integer=True)
+    right.locator_params(integer=True)
     return figure.described(
         f"Two histograms. Left: captions have {predicted.min():.0f} to {predicted.max():.0f} words, "
         f"{predicted.mean():.1f} on average; their references {expected.mean():.1f}. Right: the difference per "
