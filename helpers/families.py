@@ -10,8 +10,8 @@ What a caption begins and ends with is made a property of the tokenizer when it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from helpers.device import best_device
-from helpers.errors import CaptioningError, CheckpointError, enough_memory, first_line, is_memory_error
+from helpers.errors import CheckpointError, enough_memory, first_line, readable
 from helpers.reading.locate import locate
 
 logger = logging.getLogger(__name__)
@@ -139,13 +139,13 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
 
 def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
-    with _readable(name):
+    with _readable(name), enough_memory(f"the checkpoint {name}"):
         return _processor(name, locate(name, "model"))
 
 
 def vision_config_of(name: str) -> PretrainedConfig:
     """How a checkpoint's vision encoder is built, without its weights: `image_size` and `patch_size`, in pixels."""
-    with _readable(name):
+    with _readable(name), enough_memory(f"the checkpoint {name}"):
         family, config = _known(name, locate(name, "model"))
         return getattr(config, family.vision_config)
 
@@ -173,19 +173,9 @@ def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
     return FAMILIES[kind], AutoConfig.from_pretrained(place)
 
 
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Says in one sentence what the libraries cannot read of a checkpoint."""
-    try:
-        yield
-    except (CaptioningError, MemoryError):
-        raise
-    except Exception as error:
-        if is_memory_error(error):
-            raise
-        raise CheckpointError(
-            f"The checkpoint {name} cannot be read ({first_line(error)}); copy or download it again, or name another."
-        ) from None
+def _readable(name: str) -> AbstractContextManager:
+    sentence = "The checkpoint {} cannot be read ({}); copy or download it again, or name another."
+    return readable(CheckpointError, lambda error: sentence.format(name, first_line(error)))
 
 
 def image_processor_of(processor: Any) -> Any:
