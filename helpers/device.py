@@ -25,9 +25,5 @@ def choose_precision(asked: str = "auto") -> str:
 def device_name() -> str:
     """The device that the Trainer will use, in words, with the precision."""
     device = best_device()
-    names = {
-        "cuda": torch.cuda.get_device_name,
-        "mps": lambda: "Apple GPU",
-        "cpu": lambda: f"CPU, {torch.get_num_threads()} threads",
-    }
-    return f"{names[device]()}, {choose_precision()}"
+    names = {"mps": "Apple GPU", "cpu": f"CPU, {torch.get_num_threads()} threads"}
+    return f"{names.get(device) or torch.cuda.get_device_name()}, {choose_precision()}"

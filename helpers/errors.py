@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _TOKEN = re.compile(r"hf_\w{6,}")
@@ -60,6 +62,17 @@ def without_tokens(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """What a library's error says, in a few words and without a full stop, to stand inside a sentence."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
+
+
+@contextmanager
+def readable(kind: type[CaptioningError], sentence: Callable[[Exception], str]) -> Iterator[None]:
+    """Turns what a library raises inside a `with` block into an error of this kind; the project's own pass."""
+    try:
+        yield
+    except CaptioningError:
+        raise
+    except Exception as error:
+        raise kind(sentence(error)) from None
 
 
 def is_memory_error(error: BaseException) -> bool:

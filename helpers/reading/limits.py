@@ -122,11 +122,10 @@ def _scans(content: bytes) -> int:
 
 def _check_directories(content: bytes) -> None:
     """Adds up the numbers in the directories of a TIFF that Pillow makes Python objects of."""
-    order, big = "<" if content[:1] == b"I" else ">", content[2] == 43
+    order, endian = ("<", "little") if content[:1] == b"I" else (">", "big")
+    big = content[2] == 43
     count, entry = struct.Struct(order + ("Q" if big else "H")), struct.Struct(order + ("HHQ8s" if big else "HHL4s"))
-    header = content[8:16] if big else content[4:8]
-    endian = "little" if order == "<" else "big"
-    waiting, numbers = [int.from_bytes(header, endian)], 0
+    waiting, numbers = [int.from_bytes(content[8:16] if big else content[4:8], endian)], 0
     for start in waiting:  # it grows on the way; a directory may name itself
         if start + count.size > len(content) or len(waiting) > 20:
             continue

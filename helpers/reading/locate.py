@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from difflib import get_close_matches
 from pathlib import Path
 
 import datasets
 from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import GatedRepoError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from helpers.errors import CheckpointError, DataError, first_line
 from helpers.paths import ROOT, artifacts_folder, resolve
@@ -79,8 +74,8 @@ def locate(name: str, kind: str) -> str:
             logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
             return place
         else:
-            reason = reason_of(error)
-            why = f"is not on this disk, and the Hub cannot be asked ({reason}); check the spelling and the network"
+            asked = f"the Hub cannot be asked ({reason_of(error)})"
+            why = f"is not on this disk, and {asked}; check the spelling and the network"
     raise _absent(name, kind, why)
 
 
@@ -98,8 +93,8 @@ def _on_disk(kind: str) -> list[str]:
     """The checkpoints or data sets of the project, by the names that a learner types."""
     if kind == "dataset":
         return sorted(f"data/{path.name}" for path in (ROOT / "data").glob("*/"))
-    own = [f"artifacts/{path.parent.name}" for path in artifacts_folder().glob("*/config.json")]
-    return sorted(f"models/{path.parent.name}" for path in (ROOT / "models").glob("*/config.json")) + sorted(own)
+    places = {"models": ROOT / "models", "artifacts": artifacts_folder()}
+    return [f"{n}/{path.parent.name}" for n, place in places.items() for path in sorted(place.glob("*/config.json"))]
 
 
 def _downloaded(name: str, kind: str) -> str | None:
@@ -108,10 +103,8 @@ def _downloaded(name: str, kind: str) -> str | None:
         # One word could be the copy of a folder on this disk; the Hub's are owner___name.
         cached = Path(datasets.config.HF_DATASETS_CACHE) / name.replace("/", "___")
         return name if "/" in name and cached.is_dir() else None
-    try:
+    with contextlib.suppress(OSError):  # which LocalEntryNotFoundError is
         return snapshot_download(name, local_files_only=True)
-    except (LocalEntryNotFoundError, OSError):
-        return None
 
 
 def reason_of(error: Exception) -> str:

@@ -53,13 +53,11 @@ class Listed:
         sound = [part for i, part in enumerate(parts) if i not in self.faults]
         if not sound or None in sound:
             return {"train": self}
-        numbers: dict[str, list[int]] = {}
+        splits: dict[str, Listed] = {}
         for i, part in enumerate(parts):
-            numbers.setdefault(part or sound[0], []).append(i)
-        splits = {}
-        for split, chosen in numbers.items():
-            faults = {place: self.faults[i] for place, i in enumerate(chosen) if i in self.faults}
-            splits[split] = Listed([self.rows[i] for i in chosen], self.folder, faults)
+            split = splits.setdefault(part or sound[0], Listed([], self.folder))
+            split.faults |= {len(split.rows): self.faults[i]} if i in self.faults else {}
+            split.rows.append(self.rows[i])
         return splits
 
     def cells(self, columns: list[str]) -> Iterable[dict[str, Any]]:
@@ -79,9 +77,7 @@ class Listed:
         columns = {name: _one_kind([self.rows[i].get(name) for i in numbers]) for name in others}
         features = {"image": Image(), "captions": List(Value("string")), **Dataset.from_dict(columns).features}
         paths = [self.folder / self.rows[i][picture] for i in numbers]
-        stored = pyarrow.array([str(path) for path in paths], pyarrow.string())
-        texts_of_rows = pyarrow.array(captions, pyarrow.list_(pyarrow.string()))
-        rows = pyarrow.table({"image": stored, "captions": texts_of_rows, **columns})
+        rows = pyarrow.table({"image": [str(path) for path in paths], "captions": captions, **columns})
         # The files' times go into what the copy on disk is known by: another picture of the same name is another one.
         known_by = {"rows": rows, "times": pyarrow.array([path.stat().st_mtime_ns for path in paths])}
         return Dataset.from_generator(_rows, features=Features(features), gen_kwargs=known_by)
@@ -89,14 +85,10 @@ class Listed:
 
 @dataclass
 class Stored(Listed):
-    """Rows of a Dataset, whose pictures are their bytes or paths.
-
-    Attributes:
-        relative: whether one of the pictures that were asked for is a relative path.
-    """
+    """Rows of a Dataset, whose pictures are their bytes or paths."""
 
     rows: Dataset
-    relative: bool = False
+    relative: bool = False  # whether one of the pictures that were asked for is a relative path
     picture_columns: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
@@ -152,5 +144,5 @@ def _one_kind(values: list[Any]) -> list[Any]:
         pyarrow.array(values)
         return values
     except (pyarrow.ArrowException, TypeError, OverflowError, UnicodeError):
-        texts = [value if isinstance(value, str) or value is None else json.dumps(value) for value in values]
-        return [text if text is None else text.encode(errors="replace").decode() for text in texts]
+        texts = (value if isinstance(value, str) or value is None else json.dumps(value) for value in values)
+        return [text and text.encode(errors="replace").decode() for text in texts]

@@ -16,7 +16,7 @@ from datasets import DatasetDict, config, load_dataset, load_from_disk
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from helpers.errors import DataError, first_line
+from helpers.errors import DataError, first_line, readable
 from helpers.paths import resolve
 from helpers.reading.coco import picture_folder, rows_of
 from helpers.reading.locate import locate
@@ -52,11 +52,8 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
         return _loaded(name, lambda: load_dataset(place), folder or home, (home, *caches))
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _loaded(name, lambda: load_from_disk(str(path)), folder or path)
-    files = _metadata_files(name, path)
-    if "train" in files and len(files) == 1:
-        return _table(files["train"], folder).by_split()
-    if files:
-        return {split: _table(file, folder) for split, file in files.items()}
+    if tables := {split: _table(file, folder) for split, file in _metadata_files(name, path).items()}:
+        return tables["train"].by_split() if list(tables) == ["train"] else tables
     _check_folder(name, path)
     return _loaded(name, lambda: load_dataset(str(path)), folder or path)
 
@@ -69,18 +66,15 @@ def _metadata_files(name: str, folder: Path) -> dict[str, Path]:
     for file in files:
         place = file.parent.name if file.parent != folder else "train"
         split = SPLITS.get(place if file.stem == "metadata" else file.stem)
-        if split in tables and file.suffix in _READERS:
-            names = f"{tables[split].name} and {file.name}"
+        if split and file.suffix in _READERS and (first := tables.setdefault(split, file)) != file:
+            names = f"{first.name} and {file.name}"
             raise DataError(f"{name} has two tables for one split, {names}; keep one of them.")
-        if split and file.suffix in _READERS:
-            tables[split] = file
     return tables
 
 
 def _check_folder(name: str, folder: Path) -> None:
     """Says what a folder lacks that holds no table by a name that is known."""
-    below = (Path(place) / file for place, _, names in os.walk(folder) for file in names)
-    files = list(islice(below, 5_000))
+    files = list(islice((Path(place) / file for place, _, names in os.walk(folder) for file in names), 5_000))
     if any(file.suffix in (".parquet", ".arrow") for file in files):
         return
     if tables := [file.relative_to(folder) for file in files if file.suffix in _READERS]:
@@ -93,13 +87,9 @@ def _check_folder(name: str, folder: Path) -> None:
 
 def _loaded(name: str, load: Callable[[], Any], folder: Path, caches: tuple[Path, ...] = ()) -> dict[str, Listed]:
     """What the datasets library reads, its errors in one sentence."""
-    try:
+    what, mend = f"{name} cannot be read as a data set", "mend its files or give another"
+    with readable(DataError, lambda error: f"{what}: {first_line(error.__cause__ or error)}; {mend}."):
         loaded = load()
-    except DataError:
-        raise
-    except Exception as error:
-        why = first_line(error.__cause__ or error)
-        raise DataError(f"{name} cannot be read as a data set: {why}; mend its files or give another.") from None
     splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
     return {split: Stored(dataset, folder, caches=caches) for split, dataset in splits.items()}
 
@@ -107,12 +97,9 @@ def _loaded(name: str, load: Callable[[], Any], folder: Path, caches: tuple[Path
 def _table(file: Path, folder: Path | None) -> Listed:
     if file.suffix not in _READERS:
         raise DataError(f"{file.name} is no data set file; give one that ends in {', '.join(_READERS)}.")
-    try:
+    sentence = "{} cannot be read: {}; mend it or save it anew."
+    with readable(DataError, lambda error: sentence.format(_shown(file), first_line(error))):
         return _READERS[file.suffix](file, folder)
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{_shown(file)} cannot be read: {first_line(error)}; mend it or save it anew.") from None
 
 
 def _shown(file: Path) -> str:
