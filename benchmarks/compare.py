@@ -5,8 +5,6 @@ and with git-tiny; prints a table and writes it, with every repeat, to benchmark
 which tells a process the most memory that it ever held.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

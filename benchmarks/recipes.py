@@ -6,8 +6,6 @@ evaluation kept. Ours is a CaptionTrainer's: its batches, its loss, its optimize
 before the first step, are not timed. Nothing is frozen in either.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

@@ -1,7 +1,5 @@
 """A captioned data set in, a checked DatasetDict with the columns image and captions out."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections import Counter

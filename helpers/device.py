@@ -1,7 +1,5 @@
 """The device that a model runs on, GPU or CPU, and the precision that suits it."""
 
-from __future__ import annotations
-
 import torch
 
 

@@ -1,7 +1,5 @@
 """What the helpers raise on purpose: one sentence that names the thing and says what to do."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator

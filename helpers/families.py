@@ -6,8 +6,6 @@ VisionEncoderDecoder (a ViT and a GPT-2) keep the picture apart: their text part
 A tokenizer is set up when it is loaded: `tokenizer(caption)` begins and ends as the model is trained on it.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Notebook helpers: start (seed, log, versions), a helper's source, Markdown tables, a server for a folder."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import logging

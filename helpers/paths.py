@@ -1,7 +1,5 @@
 """Paths: project root, artifacts folder, relative names, output folders; files written whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import reprlib

@@ -4,8 +4,6 @@ A WordPiece vocabulary may lack whole scripts, and many take the accents off the
 back cannot be learnt either: its words are missing from what the model reads, and it can never say them.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Sequence

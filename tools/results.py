@@ -3,8 +3,6 @@
 It reads what `make run` wrote to artifacts/. Prose is typed by hand; every measured figure is written from here.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import json

@@ -1,7 +1,5 @@
 """Figures of attention and occlusion: a picture per word, with the patches that the word looks at or depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any

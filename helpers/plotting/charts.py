@@ -1,7 +1,5 @@
 """Charts of a data set and of training: attributes, caption words, token lengths, padding, attention rule, loss."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Fonts for captions in any script: matplotlib's own has Latin, Greek, Cyrillic and Arabic, and boxes for the rest."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection
 from functools import cache, lru_cache

@@ -1,7 +1,5 @@
 """Charts of mistakes: attributes that were confused, the pairs confused most often, words missed and invented."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of pictures: grids with captions, galleries of mistakes, pairs, and a picture cut into patches."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any

@@ -1,7 +1,5 @@
 """Charts of scores: metrics and attribute accuracy by system, caption lengths, word probabilities, a score in steps."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import cycle

@@ -1,7 +1,5 @@
 """What lies at an http(s) address, read with limits on time, size, redirects and where they lead."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import re

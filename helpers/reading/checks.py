@@ -1,7 +1,5 @@
 """Which rows of a split can be used, and why others cannot."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -4,8 +4,6 @@ COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]
 Karpathy: {"images": [{"filename", "sentences": [{"raw"}], "split"}]}, the file name sometimes with a "filepath".
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from pathlib import Path

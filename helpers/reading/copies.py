@@ -5,8 +5,6 @@ pictures that were saved again in good quality or resized. It misses what was cr
 very poor quality. Any two of Pocket Creatures' drawings differ in more bits, so no two creatures are taken for one.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a picture's file says of itself, looked at before Pillow believes it: a small file can ask for much."""
 
-from __future__ import annotations
-
 import io
 import re
 import struct

@@ -1,7 +1,5 @@
 """Finds a checkpoint or a data set by its name: a folder on this disk, or a repository of the Hub, asked briefly."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """One picture, read safely from a path, an address, bytes, an array or a PIL picture: RGB, upright, within limits."""
 
-from __future__ import annotations
-
 import logging
 import os
 import reprlib

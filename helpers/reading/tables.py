@@ -1,7 +1,5 @@
 """Files and folders of captioned pictures → their rows, as they stand there, unchecked."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
