@@ -25,9 +25,8 @@ def _place_of_most(values: np.ndarray) -> str:
 def _draw_map(ax: Any, gray: np.ndarray, values: np.ndarray, full: float, color: str, most: str) -> None:
     """The picture in gray, and over it colour that covers the more, the larger the value; `full` is the darkest."""
     ax.imshow(gray, cmap="gray", vmin=0, vmax=255)
-    shown = np.zeros((*values.shape, 4))
-    shown[..., :3] = np.where((values > 0)[..., None], to_rgb(color), to_rgb(BLUE))
-    shown[..., 3] = 0.75 * np.clip(np.abs(values) / full, 0, 1)
+    tint = np.where(values[..., None] > 0, to_rgb(color), to_rgb(BLUE))
+    shown = np.dstack([tint, 0.75 * np.clip(np.abs(values) / full, 0, 1)])  # (rows, columns, 4)
     ax.imshow(shown, extent=(-0.5, gray.shape[1] - 0.5, gray.shape[0] - 0.5, -0.5), interpolation="nearest")
     ax.set_xlabel(most, fontsize=8, labelpad=1)
 
