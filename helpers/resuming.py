@@ -70,9 +70,10 @@ def unfinished(settings: Settings, data: str) -> Path | None:
 
     Checkpoints are written in place, so the last one may have been cut off; it is left out then.
     """
-    folder = checkpoints_folder(settings)
-    with suppress(OSError, ValueError):
-        if (folder / "begun.json").read_text(encoding="utf-8") == begun(settings, data):
+    folder, values = checkpoints_folder(settings), settings.training_values()
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        began = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
+        if began["data"] == data and values | began["values"] == values:  # an older version wrote fewer values
             newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
             return next(filter(_is_whole, newest_first), None)
     return None

@@ -11,9 +11,8 @@ from huggingface_hub.utils import validate_repo_id
 from helpers.errors import SettingsError, readable
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-# A change of these trains nothing anew. One of them has a part in training: max_new_tokens also cuts the captions by
-# which the step to keep is chosen.
-NOT_TRAINING = ("max_new_tokens", "num_beams", "output", "push_to")
+# A change of these trains nothing anew. max_new_tokens is none of them: it cuts the captions that choose the kept step.
+NOT_TRAINING = ("num_beams", "output", "push_to")
 WHOLE = ("batch_size", "max_new_tokens", "num_beams", "seed")
 RANGES = {"epochs": (0, 1000), "batch_size": (1, 4096), "learning_rate": (0, 1), "warmup": (0, 1)}
 RANGES |= {"weight_decay": (0, 1), "max_new_tokens": (1, 512), "num_beams": (1, 64), "seed": (0, 2**32 - 1)}
