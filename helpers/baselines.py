@@ -1,4 +1,4 @@
-"""Captioners that need no training: a captioner that looks, and has learnt something, must beat them."""
+"""Baselines that need no training: the most frequent caption, the nearest picture's, those of shuffled pictures."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Saving and loading a trained captioner: whole, with its record, and trained where it is not there."""
+"""Saving and loading a trained captioner: whole, with its record, and trained first where there is none."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A captioned data set in, a checked DatasetDict with the columns image and captions out."""
+"""Loading a captioned data set: checked rows, the splits train, validation and test, a report of what was left out."""
 
 import hashlib
 import logging

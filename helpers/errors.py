@@ -1,4 +1,4 @@
-"""What the helpers raise on purpose: one sentence that names the thing and says what to do."""
+"""Errors that the helpers raise on purpose: one sentence each that names the thing and says what to do."""
 
 import os
 import re

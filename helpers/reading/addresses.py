@@ -1,4 +1,4 @@
-"""What lies at an http(s) address, read with limits on time, size, redirects and where they lead."""
+"""Reading http(s) addresses (URLs): limits on time, size and redirects, and no private networks."""
 
 import asyncio
 import ipaddress

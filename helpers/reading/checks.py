@@ -1,4 +1,4 @@
-"""Which rows of a split can be used, and why others cannot."""
+"""Checks of a data set's rows: captions and pictures that cannot be used, each with its reason."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Captions as COCO keeps them, and as Karpathy's splits of COCO, Flickr8k and Flickr30k do → rows of a table.
+"""Reading COCO's captions, and Karpathy's splits of COCO, Flickr8k and Flickr30k, as rows of a table.
 
 COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}.
 Karpathy: {"images": [{"filename", "sentences": [{"raw"}], "split"}]}, the file name sometimes with a "filepath".

@@ -1,4 +1,4 @@
-"""Which pictures are copies of each other, and splits that share none.
+"""Copies of pictures, found by a perceptual hash, and divisions into splits that share none.
 
 Two pictures are taken for copies where their 256-bit perceptual hashes differ in at most `NEAR` bits. That finds
 pictures that were saved again in good quality or resized. It misses what was cropped, and most of what was saved in

@@ -1,4 +1,4 @@
-"""Files and folders of captioned pictures → their rows, as they stand there, unchecked."""
+"""Reading tables (CSV, JSON Lines, JSON, parquet) and folders of captioned pictures: their rows, as they stand."""
 
 import csv
 import io
