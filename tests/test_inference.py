@@ -1,10 +1,8 @@
 import csv
-import io
 
 import numpy as np
 import pytest
 import torch
-from conftest import PICTURE, random_blip, random_git, random_vision_encoder_decoder
 from PIL import Image
 
 from helpers import inference
@@ -12,19 +10,9 @@ from helpers.data import load_captions
 from helpers.errors import ImageError, SettingsError
 from helpers.families import vision_encoder_of
 from helpers.inference import Caption, caption_folder, caption_images, pictures_read_once, save_captions
+from tests.toolbox import FAMILIES, PICTURE, encoded
 
-FAMILIES = {
-    "git": lambda: random_git(0.5).double(),
-    "blip": random_blip,
-    "vision-encoder-decoder": random_vision_encoder_decoder,
-}
 ROWS = 3
-
-
-def encoded(picture):
-    content = io.BytesIO()
-    picture.save(content, "PNG")
-    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +165,7 @@ def test_a_folder_without_pictures_is_said(talker, processor, tmp_path, name):
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def captioner(request):
-    model = FAMILIES[request.param]()
-    if request.param != "git":  # BLIP's weights start so small that a picture hardly counts
-        torch.manual_seed(0)
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter, std=0.3) if parameter.dim() > 1 else None
-    return model
+    return FAMILIES[request.param].model(0.5).double()
 
 
 @pytest.fixture(scope="module")

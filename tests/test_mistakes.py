@@ -622,7 +622,7 @@ def shared(room, status: int = 0, token: str = "") -> None:
     if token:
         room.monkeypatch.setenv("HF_TOKEN", token)
     room.then()
-    with room.hub(lambda request: (status, None, {"error": "No."})) if status else nullcontext():
+    with room.hub(answer=lambda request: (status, None, {"error": "No."})) if status else nullcontext():
         share(model, processor, "me/captioner", settings=room.settings)
 
 
@@ -652,8 +652,8 @@ def _(room):
 
 
 @pytest.fixture
-def room(tmp_path, settings, monkeypatch, log, answering_hub) -> Room:
-    return Room(tmp_path, settings, monkeypatch, log, answering_hub)
+def room(tmp_path, settings, monkeypatch, log, local_hub) -> Room:
+    return Room(tmp_path, settings, monkeypatch, log, local_hub)
 
 
 def contents(folder: Path) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ from itertools import count
 
 import pytest
 import torch
-from conftest import PICTURE
 
 from benchmarks import recipes
 from benchmarks.recipes import (
@@ -23,6 +22,7 @@ from benchmarks.recipes import (
 from helpers import notebook
 from helpers.families import load_checkpoint, vision_encoder_of
 from helpers.training import CaptionTrainer
+from tests.toolbox import PICTURE
 
 TEXT = 64
 

@@ -10,11 +10,8 @@ import nbformat
 import pytest
 import torch
 from datasets import Dataset
-from hub_server import HubServer
 from huggingface_hub import ModelCard
 from nbclient import NotebookClient
-from test_three_families import SAVE, four_lines
-from transformers import set_seed
 
 from helpers.captioner import load_or_train
 from helpers.data import fingerprint, load_captions
@@ -22,6 +19,8 @@ from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.paths import ROOT
 from helpers.settings import Settings
+from tests.hub_server import HubServer
+from tests.toolbox import FAMILIES, four_lines
 from tools import notebooks as tool
 
 TOKEN, OTHERS, WRONG = "hf_" + "madeUp" * 5, "hf_" + "another" * 4, "hf_" + "noneOfOurs" * 3
@@ -103,11 +102,8 @@ def test_a_captioner_is_shared_and_says_the_same_wherever_it_is_loaded(
 
 
 @pytest.mark.parametrize("family", ["blip", "vision-encoder-decoder"])
-def test_a_captioner_of_another_family_is_shared_and_says_the_same(
-    hub, family, processor, creatures, settings, dataset, tmp_path
-):
-    set_seed(0)
-    SAVE[family](tmp_path / "mine", processor, creatures["train"]["captions"][0])
+def test_a_captioner_of_another_family_is_shared_and_says_the_same(hub, family, creatures, settings, dataset, tmp_path):
+    FAMILIES[family].save(tmp_path / "mine", creatures["train"]["captions"][0])
     model, its_processor = load_checkpoint(str(tmp_path / "mine"))
     with torch.no_grad():  # so that the caption depends on the picture
         for name, weight in model.named_parameters():

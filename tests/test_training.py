@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_settings
 from transformers import TrainerCallback
 
 from helpers import training
@@ -18,6 +17,7 @@ from helpers.families import load_checkpoint, parameters_by_part, picture_tokens
 from helpers.inference import caption_images
 from helpers.training import CaptionTrainer, caption_loss, overfit_one_batch, training_arguments
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
+from tests.toolbox import small_settings
 
 
 @pytest.fixture(scope="module")
