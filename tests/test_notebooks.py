@@ -240,11 +240,10 @@ def test_figures_come_from_the_helpers(path):
     assert ".show()" not in code
 
 
-@notebooks
-def test_no_undefined_names_with_solutions(path, tmp_path):
-    file = tmp_path / path.name
-    nbformat.write(with_solutions(path), file)
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", str(file)]
+def test_no_undefined_names_with_solutions(tmp_path):
+    for path in PATHS:
+        nbformat.write(with_solutions(path), tmp_path / path.name)
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
 
@@ -270,9 +269,18 @@ def test_links_are_written_from_one_place(tmp_path, monkeypatch):
     tool.links()
     assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.*") if path.is_file()} == before
     tool.links("somebody/captions")
-    texts = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.*") if path.is_file()]
-    assert all("OWNER/NAME" not in text for text in texts)
-    assert sum("somebody/captions" in text for text in texts) == len(texts)
+    version = tool.project()[1]
+    assert tool.project()[0] == "somebody/captions"
+    shown = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "OWNER/NAME" not in shown
+    assert shown.count("(https://colab.research.google.com/github/") == len(PATHS)
+    for path in tool.paths():
+        place = f"somebody/captions/blob/v{version}/notebooks/{path.name}"
+        title, first = tool.read(path).cells[0], code_cells(tool.read(path))[0]
+        for text in (shown, title.source):
+            assert f"(https://colab.research.google.com/github/{place})" in text
+        assert '"https://github.com/somebody/captions"' in first.source
+        assert f'--branch v{version}"' in first.source
 
 
 def test_shown_figures_equal_the_measured_ones():
