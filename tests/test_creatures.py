@@ -12,7 +12,7 @@ from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creat
 from helpers.creatures.canvas import PAINTS, SIZE
 from helpers.creatures.captions import with_article
 from helpers.data import load_captions, picture_hashes
-from helpers.reading.copies import NEAR
+from helpers.reading.copies import NEAR, groups_of_copies
 from tools import make_base_model, make_data
 from tools.base_captions import base_captions_of
 from tools.make_data import FOLDER, card, draw, key_of
@@ -70,13 +70,15 @@ def test_no_two_creatures_are_alike_in_any_split(rows):
     assert len({key_of(creature_of(row)) for row in rows}) == 1000
 
 
-def test_any_two_pictures_differ_by_more_than_eight_bits(creatures):
+def test_any_two_pictures_differ_by_more_than_eight_bits_and_count_as_no_copies(creatures):
     hashes = [found.hash.ravel() for dataset in creatures.values() for found in picture_hashes(dataset)]
     bits = np.array(hashes, dtype=np.int32)
     same = bits @ bits.T + (1 - bits) @ (1 - bits).T
     differ = 256 - same + 256 * np.eye(len(bits), dtype=np.int32)
     assert bits.shape == (1000, 256)
     assert differ.min() > 8
+    groups = groups_of_copies(np.packbits(bits.astype(np.uint8), axis=1))
+    assert sorted(groups) == list(range(1000))
 
 
 def test_every_picture_is_small_and_in_colour(creatures):

@@ -15,6 +15,7 @@ from helpers.inference import caption_images
 from helpers.report import save_evaluation
 from helpers.resuming import improved
 from helpers.settings import Settings
+from tools import notebooks as tool
 
 TOKEN, STRANGER = "hf_" + "madeUp" * 5, "hf_" + "noneOfOurs" * 3
 WEIGHTS_AND_PROCESSOR = {
@@ -154,6 +155,14 @@ def test_the_cards_code_is_four_lines_of_python_that_name_the_repository():
 def test_a_description_of_the_examples_cannot_break_the_card():
     card = model_card("me/captioner", Settings.tiny(), examples="1 picture. (1) a [MASK]\n](x) creature.")
     assert "\n![1 picture. (1) a MASK (x) creature.](examples.png)\n" in card.text
+
+
+def test_the_settings_that_share_nothing_ask_nobody(hub):
+    """The share cell of notebook 3 as it is shipped."""
+    [share] = [cell.source for cell in tool.read(tool.FOLDER / "03_train.ipynb").cells if cell.id == "share"]
+    assert Settings.full().push_to is None
+    exec(share, {"settings": Settings.tiny(), "model": None, "processor": None})
+    assert hub.asked == []
 
 
 def test_a_token_is_never_in_a_card(monkeypatch):

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from benchmarks import data_memory, metrics_speed
+from benchmarks import metrics_speed
 from tools import make_base_model, results
 from tools import notebooks as tool
 
@@ -97,4 +97,3 @@ def test_python_versions():
 def test_what_the_benchmarks_measure():
     text = page("CONTRIBUTING.md")
     assert f"all scores take for {metrics_speed.PICTURES:,} captions" in text
-    assert f"{data_memory.FEW:,} and {data_memory.MANY:,} pictures" in text

@@ -136,7 +136,7 @@ def test_the_numbers_of_bars_stand_in_a_table(name):
     figure = getattr(plotting, name)(*arguments, **options)
     groups = [group for ax in figure.axes for group in ax.containers if isinstance(group, BarContainer)]
     drawn = [abs(length) for group in groups for length in group.datavalues]
-    page = Page(figure.html())
+    page = Page(figure.html(b"a picture"))
     assert page.tags.count("details") == page.tags.count("summary") == bool(groups)
     shown = [float(number) for text in page.cells for number in re.findall(r"\d+\.?\d*", text)]
     assert [length for length in drawn if length and not np.isclose(shown, length, atol=0.0051).any()] == []
