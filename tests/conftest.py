@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import gc
 import logging
 import os
+import shutil
 import socket
 import sys
 import tempfile
-import threading
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 _HOME = tempfile.TemporaryDirectory(prefix="pocket-captions-tests-", ignore_cleanup_errors=True)
@@ -28,33 +28,18 @@ for _name in ("HF_TOKEN", "HF_ENDPOINT", "HF_DATASETS_CACHE", "HF_HUB_CACHE", "C
     os.environ.pop(_name, None)
 sys.path.insert(0, str(ROOT))
 
+gc.disable()  # until all tests are collected: what is imported stays
+
 import pytest
-import torch
-from datasets import DatasetDict
-from huggingface_hub import constants
-from PIL import Image
-from transformers import (
-    BertTokenizer,
-    BlipConfig,
-    BlipForConditionalGeneration,
-    GenerationConfig,
-    GitConfig,
-    GitForCausalLM,
-    GitProcessor,
-    GPT2Config,
-    VisionEncoderDecoderConfig,
-    VisionEncoderDecoderModel,
-    ViTConfig,
-    set_seed,
-)
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from helpers.data import load_captions
-from helpers.families import load_checkpoint
-from helpers.settings import Settings
-from tools.make_base_model import vocabulary
+# With -n, one process hands the tests out and runs none: the libraries are imported in fixtures, for the others alone.
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+    from PIL import Image
+    from transformers import GitForCausalLM, GitProcessor
 
-PICTURE, PATCH, POSITIONS = 48, 16, 64
+    from helpers.settings import Settings
+
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -62,8 +47,17 @@ def pytest_addoption(parser):
     parser.addoption("--write-mistakes", action="store_true", help="write docs/when-something-goes-wrong.md")
 
 
+def pytest_collection_finish(session):
+    """A full collection, which each training begins with, then leaves out the objects that the imports made."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _same_on_every_machine(tmp_path_factory):
+    import torch
+
     connect = socket.socket.connect
 
     def connect_locally(self, address):
@@ -97,112 +91,54 @@ def log(caplog, monkeypatch):
 
 
 @pytest.fixture
-def answering_hub(monkeypatch):
-    """A Hub on this machine while a block runs; `answer` gives (status, error code, body) for a request."""
+def local_hub(monkeypatch):
+    """Runs a Hub on this machine that the clients in this process ask while a block runs; takes HubServer's values."""
+    from huggingface_hub import constants
+
+    from tests.hub_server import HubServer
 
     @contextmanager
-    def run(answer):
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                status, code, body = answer(self)
-                content = json.dumps(body).encode()
-                self.send_response(status)
-                if code:
-                    self.send_header("X-Error-Code", code)
-                self.send_header("Content-Length", str(len(content)))
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                with suppress(BrokenPipeError):  # whoever asked may have stopped waiting
-                    self.wfile.write(content)
-
-            do_POST = do_GET
-
-            def log_message(self, *_):
-                pass
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-            monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-            try:
-                yield
-            finally:
-                server.shutdown()
+    def run(**given):
+        with HubServer(**given) as server, monkeypatch.context() as patch:
+            patch.setattr(constants, "ENDPOINT", server.address)
+            patch.setattr(constants, "HF_HUB_OFFLINE", False)
+            patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+            yield server
 
     return run
 
 
 @pytest.fixture(scope="session")
 def processor() -> GitProcessor:
-    pictures = CLIPImageProcessorPil(size={"shortest_edge": PICTURE}, crop_size={"height": PICTURE, "width": PICTURE})
-    return GitProcessor(pictures, BertTokenizer(vocab=vocabulary(), do_lower_case=True, model_max_length=POSITIONS))
+    from tests.toolbox import git_processor
 
-
-def random_git(spread: float) -> GitForCausalLM:
-    """A GIT of one vision and two text layers; the wider the weights' spread, the more pictures matter to it."""
-    set_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "initializer_range": spread}
-    config = GitConfig(
-        vision_config={**shape, "num_hidden_layers": 1, "image_size": PICTURE, "patch_size": PATCH},
-        **shape,
-        vocab_size=len(vocabulary()),
-        num_hidden_layers=2,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        max_position_embeddings=POSITIONS,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=3,
-    )
-    model = GitForCausalLM(config).eval()
-    model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=2, eos_token_id=3, max_new_tokens=12)
-    return model
-
-
-def random_blip() -> BlipForConditionalGeneration:
-    """A BLIP of two vision and two text layers, in double precision."""
-    set_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
-    text = {**shape, "encoder_hidden_size": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    text |= {"vocab_size": 50, "max_position_embeddings": POSITIONS, "pad_token_id": 0, "bos_token_id": 4}
-    config = BlipConfig(
-        text_config={**text, "eos_token_id": 3, "sep_token_id": 3},
-        vision_config={**shape, "image_size": PICTURE, "patch_size": PATCH},
-    )
-    return BlipForConditionalGeneration(config).double().eval()
-
-
-def random_vision_encoder_decoder() -> VisionEncoderDecoderModel:
-    """A ViT and a GPT-2 of two layers each, in double precision; its pad token is its end token, as is usual."""
-    set_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
-    text = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 50, "n_positions": POSITIONS}
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
-        ViTConfig(**shape, image_size=PICTURE, patch_size=PATCH),
-        GPT2Config(**text, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=1),
-        decoder_start_token_id=1,
-        pad_token_id=1,
-    )
-    return VisionEncoderDecoderModel(config).double().eval()
+    return git_processor()
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory, processor) -> str:
+def checkpoint(tmp_path_factory) -> str:
     """A folder with a random model that can be trained, and its processor."""
+    from tests.toolbox import save_git
+
     folder = tmp_path_factory.mktemp("checkpoint")
-    random_git(0.1).save_pretrained(folder)
-    processor.save_pretrained(folder)
+    save_git(folder, [])
     return str(folder)
 
 
 @pytest.fixture
 def model(checkpoint) -> GitForCausalLM:
+    from helpers.families import load_checkpoint
+
     return load_checkpoint(checkpoint)[0]
 
 
 @pytest.fixture(scope="session")
 def talker() -> GitForCausalLM:
     """A random model that says something else of each picture, in captions of different lengths and word pieces."""
+    import torch
+
+    from tests.toolbox import random_git, vocabulary
+
     model = random_git(0.5)
     pieces = [number for token, number in vocabulary().items() if token.startswith("##")]
     with torch.no_grad():
@@ -213,6 +149,8 @@ def talker() -> GitForCausalLM:
 
 @pytest.fixture(scope="session")
 def creatures() -> DatasetDict:
+    from helpers.data import load_captions
+
     return load_captions("data/pocket-creatures")
 
 
@@ -227,6 +165,8 @@ def dataset_folder(tmp_path_factory, creatures) -> str:
 
 @pytest.fixture(scope="session")
 def dataset(dataset_folder) -> DatasetDict:
+    from helpers.data import load_captions
+
     return load_captions(dataset_folder)
 
 
@@ -237,9 +177,28 @@ def pictures(creatures) -> list[Image.Image]:
 
 @pytest.fixture
 def settings(checkpoint, dataset_folder, artifacts) -> Settings:
+    from tests.toolbox import small_settings
+
     return small_settings(checkpoint, dataset_folder)
 
 
-def small_settings(checkpoint: str, dataset_folder: str) -> Settings:
-    """One epoch of two steps on the small data set."""
-    return Settings(dataset=dataset_folder, checkpoint=checkpoint, epochs=1, batch_size=4, warmup=0, max_new_tokens=4)
+@pytest.fixture(scope="session")
+def trained(checkpoint, dataset_folder, tmp_path_factory) -> Path:
+    """An artifacts folder with what `load_or_train(settings)` saves: a captioner of two steps."""
+    from helpers.captioner import load_or_train
+    from tests.toolbox import small_settings
+
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPTIONING_ARTIFACTS", str(folder))
+        load_or_train(small_settings(checkpoint, dataset_folder))
+    return folder
+
+
+@pytest.fixture
+def captioner(trained, settings, artifacts) -> tuple[GitForCausalLM, GitProcessor]:
+    """The captioner of these settings, saved in artifacts/captioner, and its processor."""
+    from helpers.families import load_checkpoint
+
+    shutil.copytree(trained, artifacts)
+    return load_checkpoint(settings.output)

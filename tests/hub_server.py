@@ -1,7 +1,8 @@
 """A small Hub on this machine that the real clients talk to over HTTP: models and data sets, private ones, tokens.
 
 It holds its repositories in memory and knows the requests that `huggingface_hub`, `datasets` and `transformers` make
-to create, fill and read them; anything else is a 404 and is kept in `unknown`.
+to create, fill and read them; anything else is a 404 and is kept in `unknown`. Where `answer` is given, that alone
+answers.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from huggingface_hub import RepoCard
@@ -53,13 +56,14 @@ class HubServer(ThreadingHTTPServer):
         fails: a regular expression; a request whose "METHOD path" it matches is answered 500.
         asked: "METHOD path" of each request.
         unknown: those that it does not know.
+        answer: where it is given, (status, error code, body) for each request, whatever the repositories hold.
     """
 
     daemon_threads = True
 
-    def __init__(self, users: dict[str, str]):
+    def __init__(self, users: Mapping[str, str] = MappingProxyType({}), answer: Callable | None = None):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.users, self.fails = users, ""
+        self.users, self.answer, self.fails = users, answer, ""
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.stored: dict[str, bytes] = {}  # large files by their SHA-256, as they arrive before the commit
         self.asked: list[str] = []
@@ -105,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.server.fails and re.search(self.server.fails, self.server.asked[-1]):
                 raise Refused(500, "Internal Server Error")
-            status, headers, body = self._routed()
+            status, headers, body = self._given() if self.server.answer else self._routed()
         except Refused as refused:
             status, body = refused.status, json.dumps({"error": refused.said}).encode()
             headers = {"X-Error-Message": refused.said, "Content-Type": "application/json"}
@@ -198,6 +202,11 @@ class Handler(BaseHTTPRequestHandler):
             return self._file("dataset" if found[1] else "model", *found.groups()[1:])
         self.server.unknown.append(f"{self.command} {self.path}")
         raise Refused(404, "Not Found")
+
+    def _given(self) -> tuple[int, dict[str, str], bytes]:
+        status, code, value = self.server.answer(self)
+        _, headers, body = self._json(value)
+        return status, headers | ({"X-Error-Code": code} if code else {}), body
 
     def _json(self, value: object) -> tuple[int, dict[str, str], bytes]:
         return 200, {"Content-Type": "application/json"}, json.dumps(value).encode()

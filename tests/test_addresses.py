@@ -17,7 +17,7 @@ from helpers.notebook import serve_folder
 from helpers.reading import addresses as fetch
 from helpers.reading import pictures
 from helpers.reading.pictures import load_image
-from tests.test_pictures import encoded, refusal
+from tests.toolbox import encoded, refusal
 
 PICTURE = encoded(Image.new("RGB", (12, 8), (200, 30, 40)))
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -2,9 +2,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -53,8 +53,10 @@ def test_a_value_that_an_older_record_lacks_counts_as_changed(settings):
     assert "warmup" in differences(record, settings)
 
 
-def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(settings, artifacts, dataset, log, monkeypatch):
-    first, _ = load_or_train(settings, dataset=dataset)
+def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(
+    captioner, settings, artifacts, dataset, log, monkeypatch
+):
+    first, _ = captioner
     log.clear()
     again, _ = load_or_train(settings, dataset=dataset)
     assert log.messages == []
@@ -91,23 +93,40 @@ def test_the_history_of_a_stopped_training_says_whether_its_weights_were_measure
     assert (kept_row(trainer.state.log_history) or {}).get("step") == (stop_at if measured else None)
 
 
-def test_a_training_is_not_continued_on_other_pictures(settings, artifacts, dataset):
+@pytest.fixture
+def two_checkpoints(settings, artifacts):
+    """The older and the newer one of a training that did not come to its end."""
     write_whole(checkpoints_folder(settings) / "begun.json", begun(settings, "first"))
-    folder = artifacts / ".captioner.checkpoints" / "checkpoint-9"
-    shutil.copytree(resolve(settings.checkpoint), folder)
-    (folder / "trainer_state.json").write_text("{}")
+    older = artifacts / ".captioner.checkpoints" / "checkpoint-9"
+    shutil.copytree(resolve(settings.checkpoint), older)
+    (older / "trainer_state.json").write_text("{}")
     for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
-        torch.save({}, folder / name)
-    assert unfinished(settings, "first") == folder
-    newer = shutil.copytree(folder, folder.with_name("checkpoint-10"))
+        torch.save({}, older / name)
+    return older, shutil.copytree(older, older.with_name("checkpoint-10"))
+
+
+def test_a_training_is_not_continued_on_other_pictures(settings, two_checkpoints):
+    _, newer = two_checkpoints
     assert unfinished(settings, "first") == newer
     assert unfinished(settings, "second") is None
-    (folder.parent / "begun.json").unlink()
+    (newer.parent / "begun.json").unlink()
     assert unfinished(settings, "first") is None
 
 
-def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, dataset):
-    load_or_train(settings)
+@pytest.mark.parametrize(
+    "name", ["trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
+)
+@pytest.mark.parametrize("damage", ["missing", "half"])
+def test_a_checkpoint_that_was_cut_off_is_left_out(settings, two_checkpoints, name, damage):
+    older, newer = two_checkpoints
+    content = (newer / name).read_bytes()
+    (newer / name).unlink()
+    if damage == "half":
+        (newer / name).write_bytes(content[: len(content) // 2])
+    assert unfinished(settings, "first") == older
+
+
+def test_an_evaluation_says_what_was_measured_on_what(captioner, settings, artifacts, dataset):
     systems = {"trained": {"wer": {"value": 0.5, "low": 0.4, "high": 0.6}}}
     first = save_evaluation(settings, dataset["test"], systems)
     assert first["systems"] == systems
@@ -122,60 +141,53 @@ def test_an_evaluation_says_what_was_measured_on_what(settings, artifacts, datas
     assert other["captioner"]["fingerprint"] != first["captioner"]["fingerprint"]
 
 
-SAVE = """
-import os, signal, sys
-from helpers import captioner
-from helpers.settings import Settings
+class Written(SimpleNamespace):
+    """In place of a model or a processor: saves one file."""
 
-wanted, count = int(sys.argv[1]), 0
-
-def step(event, args):
-    # Dies at the wanted one of all steps that change the disk.
-    global count
-    if event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "open") and str(args[0]).startswith(sys.argv[2]):
-        if event == "open" and not (isinstance(args[1], str) and "w" in args[1]):
-            return
-        count += 1
-        if count == wanted:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-class State:
-    global_step = max_steps = 2
-    log_history = []
-
-class Model:
     def save_pretrained(self, folder):
-        folder.mkdir()
-        (folder / "model.safetensors").write_text("weights of " + sys.argv[3])
-
-class Processor:
-    def save_pretrained(self, folder):
-        (folder / "config.json").write_text("{}")
-
-class Trainer:
-    settings = Settings(epochs=float(sys.argv[4]))
-    state, model, processing_class, interrupted, seconds, data = State, Model(), Processor(), False, 1.0, "0"
-
-sys.addaudithook(step)
-captioner.save_captioner(Trainer)
-print("saved")
-"""
+        folder.mkdir(exist_ok=True)
+        (folder / self.name).write_text(self.text)
 
 
-def saving(artifacts, dies_at, weights, epochs=1):
-    """Saves in a process of its own that is killed at one of its steps; whether it came to its end."""
-    command = [sys.executable, "-c", SAVE, str(dies_at), str(artifacts), weights, str(epochs)]
-    environment = {**os.environ, "CAPTIONING_ARTIFACTS": str(artifacts)}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode in (0, -signal.SIGKILL), run.stderr
-    return "saved" in run.stdout
+def saving(folder, dies_at, weights, epochs=1):
+    """Saves in a copy of this process that is killed at one of the steps that change the disk; whether it ended."""
+    count = 0
+
+    def step(event, args):
+        nonlocal count
+        changes = ("os.rename", "os.mkdir", "os.rmdir", "os.remove")
+        if event in changes or (event == "open" and isinstance(args[1], str) and "w" in args[1]):
+            count += str(args[0]).startswith(str(folder))
+            if count == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    trainer = SimpleNamespace(
+        settings=Settings(epochs=epochs),
+        state=SimpleNamespace(global_step=2, max_steps=2, log_history=[]),
+        model=Written(name="model.safetensors", text=f"weights of {weights}"),
+        processing_class=Written(name="config.json", text="{}"),
+        interrupted=False,
+        seconds=1.0,
+        data="0",
+    )
+    child = os.fork()
+    if not child:
+        try:
+            sys.addaudithook(step)
+            save_captioner(trainer)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
     monkeypatch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path))
-    assert saving(tmp_path, 0, "first")
+    assert saving(tmp_path, -1, "first")
     epochs_saved = set()
     for dies_at in range(1, 100):
         ended = saving(tmp_path, dies_at, f"{dies_at}", epochs)
@@ -195,8 +207,7 @@ def test_saving_may_be_killed_at_any_step(tmp_path, monkeypatch, epochs):
     assert epochs_saved == {1, epochs}
 
 
-def test_a_save_stopped_between_its_two_renames_is_finished(settings, artifacts):
-    load_or_train(settings)
+def test_a_save_stopped_between_its_two_renames_is_finished(captioner, settings, artifacts):
     whole = read_record(settings.output)
     (artifacts / "captioner").rename(artifacts / ".captioner.new")
     assert read_record(settings.output) == whole
@@ -229,9 +240,9 @@ def test_a_captioner_that_is_not_ours_is_moved_aside_and_not_deleted(settings, a
     (artifacts / "captioner").mkdir(parents=True)
     (artifacts / "captioner" / "config.json").write_text("somebody's")
     (artifacts / "captioner" / "model.safetensors").touch()
-    load_or_train(settings)
+    saved_again(settings)
     assert (artifacts / "captioner-1" / "config.json").read_text() == "somebody's"
-    assert read_record(settings.output)["steps"] == 2
+    assert read_record(settings.output)["settings"]["epochs"] == 1
 
 
 @pytest.mark.parametrize("place", ["artifacts", "artifacts/captioner", "artifacts/above/captioner"])
@@ -300,25 +311,22 @@ def saved_again(settings, interrupted=False):
     save_captioner(trainer)
 
 
-def test_notes_in_a_captioners_folder_are_kept(settings, artifacts):
-    load_or_train(settings)
+def test_notes_in_a_captioners_folder_are_kept(captioner, settings, artifacts):
     (artifacts / "captioner" / "my-notes.txt").write_text("important")
     saved_again(settings)
     assert (artifacts / "captioner-1" / "my-notes.txt").read_text() == "important"
 
 
-def test_folders_beside_a_captioner_are_left_alone(settings, artifacts):
+def test_folders_beside_a_captioner_are_left_alone(captioner, settings, artifacts):
     for name in ("captioner.old", "captioner.new", "captioner.checkpoints", "checkpoints"):
         (artifacts / name).mkdir(parents=True)
         (artifacts / name / "thesis.txt").write_text(name)
-    load_or_train(settings)
     saved_again(settings)
     for name in ("captioner.old", "captioner.new", "captioner.checkpoints", "checkpoints"):
         assert (artifacts / name / "thesis.txt").read_text() == name
 
 
-def test_a_finished_captioner_is_not_lost_to_an_interrupted_one(settings, artifacts, log):
-    load_or_train(settings)
+def test_a_finished_captioner_is_not_lost_to_an_interrupted_one(captioner, settings, artifacts, log):
     saved_again(settings, interrupted=True)
     assert read_record("artifacts/captioner")["interrupted"]
     assert not read_record("artifacts/captioner-1")["interrupted"]
@@ -329,7 +337,7 @@ def test_a_captioner_behind_a_link_stays_there(settings, artifacts, tmp_path):
     artifacts.mkdir()
     (tmp_path / "large-disk").mkdir()
     (artifacts / "captioner").symlink_to(tmp_path / "large-disk" / "captioner")
-    load_or_train(settings)
+    saved_again(settings)
     assert (artifacts / "captioner").is_symlink()
     assert (tmp_path / "large-disk" / "captioner" / "model.safetensors").is_file()
-    assert read_record(settings.output)["steps"] == 2
+    assert read_record(settings.output)["settings"]["epochs"] == 1

@@ -165,23 +165,6 @@ def test_first_cell_says_what_failed_and_can_be_run_again(content, tmp_path, mon
     assert (printed[0], error) == ("", "")
 
 
-def test_badges_and_first_cells_lead_to_what_is_published(published):
-    shown = git(published, "show", f"{TAG}:README.md")
-    names = git(published, "ls-tree", "--name-only", TAG, "notebooks/").splitlines()
-    paths = [name for name in names if name.endswith(".ipynb")]
-    assert len(paths) == len(tool.paths())
-    assert f'Repository = "https://github.com/{REPOSITORY}"' in git(published, "show", f"{TAG}:pyproject.toml")
-    assert len(re.findall(r"colab\.research\.google\.com/github/", shown)) == len(paths)
-    for path in paths:
-        address = f"(https://colab.research.google.com/github/{REPOSITORY}/blob/{TAG}/{path})"
-        title, *cells = nbformat.reads(git(published, "show", f"{TAG}:{path}"), as_version=4).cells
-        first = next(cell for cell in cells if cell.cell_type == "code")
-        assert address in shown
-        assert address in title.source
-        assert f'"https://github.com/{REPOSITORY}"' in first.source
-        assert f'--branch {TAG}"' in first.source
-
-
 @pytest.mark.parametrize("path", tool.paths(), ids=lambda path: path.stem)
 def test_notebooks_that_train_long_ask_for_a_gpu_and_no_others(path):
     kept = tool.stripped(tool.read(path)).metadata

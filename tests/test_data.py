@@ -289,34 +289,9 @@ def test_too_few_rows_to_divide_raise(tmp_path):
         load_captions(csv_of(tmp_path, 2))
 
 
-def broken(folder, kind):
-    """A csv file of 24 pictures, of which row 5 cannot be used."""
-    captions = {"empty caption": {"r5": "  "}, "no caption": {"r5": ""}}
-    path = csv_of(folder, 24, **captions.get(kind, {}))
-    picture = folder / "05.png"
-    if kind == "no picture":
-        picture.unlink()
-    elif kind == "no picture file":
-        picture.write_text("This is a text.")
-    elif kind == "cut picture":
-        picture.write_bytes(picture.read_bytes()[:300])
-    return path
-
-
-@pytest.mark.parametrize("kind", ["no picture", "no picture file", "cut picture", "empty caption", "no caption"])
-def test_a_bad_row_is_left_out_logged_and_listed(tmp_path, log, kind):
-    path = broken(tmp_path, kind)
-    splits = load_captions(path)
-    assert every_text(splits) == sorted(f"picture {i}" for i in range(24) if i != 5)
-    assert [r.levelname for r in log.records if r.name == "helpers.data"] == ["WARNING"]
-    rows = data_report(path)
-    listed = [row for row in rows if row["row"].isdigit()]
-    assert [(row["split"], row["row"]) for row in listed] == [("train", "5")]
-    assert ("caption" if "caption" in kind else "picture") in listed[0]["reason"]
-
-
 def test_too_many_bad_rows_raise_and_name_the_first(tmp_path):
-    path = broken(tmp_path, "no picture")
+    path = csv_of(tmp_path, 24)
+    (tmp_path / "05.png").unlink()
     with pytest.raises(DataError, match=r"(?=.*1 of 24)(?=.*train row 5)(?=.*max_left_out)"):
         load_captions(path, max_left_out=0.01)
     assert len(every_text(load_captions(path, max_left_out=1 / 24))) == 23

@@ -4,22 +4,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import PICTURE, POSITIONS, random_blip, random_git, random_vision_encoder_decoder
 
 from helpers.training import caption_loss
 from helpers.transforms import CaptionCollator
+from tests.toolbox import FAMILIES, PICTURE, POSITIONS
 
-FAMILIES = {
-    "git": lambda: random_git(0.1).double(),
-    "blip": random_blip,
-    "vision-encoder-decoder": random_vision_encoder_decoder,
-}
 LENGTHS = (5, 9, 7)
 
 
 @pytest.fixture(params=FAMILIES)
 def model(request):
-    return FAMILIES[request.param]().train()  # no dropout: conftest's models have none
+    return FAMILIES[request.param].model().double().train()  # no dropout: the toolbox's models have none
 
 
 def rows_of(end):

@@ -3,7 +3,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import random_blip, random_git, random_vision_encoder_decoder
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, one_hot
@@ -13,6 +12,7 @@ from helpers import families
 from helpers.errors import CheckpointError
 from helpers.families import aligned, generation_inputs, load_checkpoint, load_processor, picture_tokens
 from helpers.transforms import CaptionCollator, CaptionTransform, picture_pixels, prepare_pictures
+from tests.toolbox import FAMILIES
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +74,6 @@ def test_pixels_are_the_same_with_every_pillow_but_of_tall_pictures(processor, p
     made = [in_two_passes(picture, resized, first)[top : top + 48, left : left + 48] for first in orders]
     assert any(np.array_equal(pixels.transpose(1, 2, 0), values) for values in made)
     assert np.abs(made[0] - made[-1]).max() <= 2  # of 255
-
-
-def test_random_weights_are_others_in_the_same_architecture(checkpoint):
-    model, _ = load_checkpoint(checkpoint)
-    fresh, _ = load_checkpoint(checkpoint, random_weights=True)
-    assert not fresh.training
-    shapes = [{name: value.shape for name, value in each.state_dict().items()} for each in (model, fresh)]
-    assert shapes[0] == shapes[1]
-    assert not torch.equal(model.output.weight, fresh.output.weight)
 
 
 def test_another_family_is_refused_and_named(tmp_path):
@@ -164,12 +155,7 @@ def test_weights_that_a_checkpoint_lacks_are_said(checkpoint, tmp_path, log):
     assert gone in log.text
 
 
-FAMILY_MODELS = {
-    "git": lambda: random_git(0.1).double(),
-    "blip": random_blip,
-    "vision-encoder-decoder": random_vision_encoder_decoder,
-}
-of_each_family = pytest.mark.parametrize("family", FAMILY_MODELS)
+of_each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def tokens_of(family):
@@ -177,10 +163,9 @@ def tokens_of(family):
     set_seed(1)
     input_ids = torch.randint(5, 50, (3, 9))
     attention_mask = (torch.arange(9) < torch.tensor([[9], [6], [4]])).long()
-    pad = 1 if family == "vision-encoder-decoder" else 0
     return {
         "pixel_values": torch.randn(3, 3, 48, 48, dtype=torch.float64),
-        "input_ids": input_ids.masked_fill(attention_mask == 0, pad),
+        "input_ids": input_ids.masked_fill(attention_mask == 0, FAMILIES[family].pad),
         "attention_mask": attention_mask,
         "labels": input_ids.masked_fill(attention_mask == 0, -100),
     }
@@ -188,7 +173,7 @@ def tokens_of(family):
 
 @of_each_family
 def test_each_familys_own_loss_follows_from_its_aligned_logits(family):
-    model, batch = FAMILY_MODELS[family](), tokens_of(family)
+    model, batch = FAMILIES[family].model().double(), tokens_of(family)
     logits, labels = aligned(model, batch)
     if family == "vision-encoder-decoder":
         own = model(pixel_values=batch["pixel_values"], labels=batch["labels"]).loss
@@ -200,7 +185,7 @@ def test_each_familys_own_loss_follows_from_its_aligned_logits(family):
 @of_each_family
 def test_an_oracle_that_always_predicts_the_right_token_has_no_errors(family):
     """Its logits, put in place of the model's own, are paired with the very labels that it was made from."""
-    model, batch = FAMILY_MODELS[family](), tokens_of(family)
+    model, batch = FAMILIES[family].model().double(), tokens_of(family)
     expected = batch["labels"] if family == "vision-encoder-decoder" else batch["labels"][:, 1:]
 
     def know(module, inputs, outputs):
@@ -221,7 +206,7 @@ def test_an_oracle_that_always_predicts_the_right_token_has_no_errors(family):
 @of_each_family
 def test_a_prediction_knows_only_what_stands_before_it(family):
     """Changing a token changes no prediction up to and including its own."""
-    model, batch = FAMILY_MODELS[family](), tokens_of(family)
+    model, batch = FAMILIES[family].model().double(), tokens_of(family)
     before, _ = aligned(model, batch)
     for name in ("input_ids", "labels"):
         batch[name][0, 5] = 7 if batch[name][0, 5] != 7 else 8

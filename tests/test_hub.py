@@ -2,10 +2,8 @@ import json
 import re
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
-from hub_server import HubServer
-from huggingface_hub import HfApi, ModelCard
+from huggingface_hub import HfApi, ModelCard, constants
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from helpers.captioner import load_or_train
@@ -17,6 +15,7 @@ from helpers.inference import caption_images
 from helpers.report import save_evaluation
 from helpers.resuming import improved
 from helpers.settings import Settings
+from tools import notebooks as tool
 
 TOKEN, STRANGER = "hf_" + "madeUp" * 5, "hf_" + "noneOfOurs" * 3
 WEIGHTS_AND_PROCESSOR = {
@@ -47,20 +46,11 @@ HISTORY = [
 
 
 @pytest.fixture
-def hub(monkeypatch):
+def hub(local_hub, monkeypatch):
     """A Hub on this machine that the clients in this process ask, with the token of its user "me"."""
-    with HubServer({TOKEN: "me", "hf_" + "another" * 4: "somebody"}) as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with local_hub(users={TOKEN: "me", "hf_" + "another" * 4: "somebody"}) as server:
         yield server
-
-
-@pytest.fixture
-def captioner(settings):
-    """A captioner of two steps, saved, and its processor."""
-    return load_or_train(settings)
 
 
 def card_of(hub, repo_id="me/captioner"):
@@ -165,6 +155,14 @@ def test_the_cards_code_is_four_lines_of_python_that_name_the_repository():
 def test_a_description_of_the_examples_cannot_break_the_card():
     card = model_card("me/captioner", Settings.tiny(), examples="1 picture. (1) a [MASK]\n](x) creature.")
     assert "\n![1 picture. (1) a MASK (x) creature.](examples.png)\n" in card.text
+
+
+def test_the_settings_that_share_nothing_ask_nobody(hub):
+    """The share cell of notebook 3 as it is shipped."""
+    [share] = [cell.source for cell in tool.read(tool.FOLDER / "03_train.ipynb").cells if cell.id == "share"]
+    assert Settings.full().push_to is None
+    exec(share, {"settings": Settings.tiny(), "model": None, "processor": None})
+    assert hub.asked == []
 
 
 def test_a_token_is_never_in_a_card(monkeypatch):
@@ -401,13 +399,13 @@ def test_offline_mode_is_told_in_one_sentence(artifacts, model, processor):
 
 
 def test_no_network_is_told_in_one_sentence(artifacts, monkeypatch, model, processor):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     fails_in_one_line(model, processor)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500])
-def test_a_token_is_never_told(artifacts, answering_hub, monkeypatch, log, model, processor, status):
+def test_a_token_is_never_told(artifacts, local_hub, monkeypatch, log, model, processor, status):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     seen = []
 
@@ -415,7 +413,7 @@ def test_a_token_is_never_told(artifacts, answering_hub, monkeypatch, log, model
         seen.append(request.headers.get("Authorization", ""))
         return status, None, {"error": f"{seen[-1]} may not do that"}
 
-    with answering_hub(answer):
+    with local_hub(answer=answer):
         message = fails_in_one_line(model, processor)
     assert TOKEN in seen[0]  # it was sent, so it could have been told
     assert TOKEN not in message + log.text

@@ -1,30 +1,17 @@
 import csv
-import io
 
 import numpy as np
 import pytest
 import torch
-from conftest import PICTURE, random_blip, random_git, random_vision_encoder_decoder
 from PIL import Image
 
-from helpers import inference
 from helpers.data import load_captions
 from helpers.errors import ImageError, SettingsError
 from helpers.families import vision_encoder_of
 from helpers.inference import Caption, caption_folder, caption_images, pictures_read_once, save_captions
+from tests.toolbox import FAMILIES, PICTURE, encoded
 
-FAMILIES = {
-    "git": lambda: random_git(0.5).double(),
-    "blip": random_blip,
-    "vision-encoder-decoder": random_vision_encoder_decoder,
-}
 ROWS = 3
-
-
-def encoded(picture):
-    content = io.BytesIO()
-    picture.save(content, "PNG")
-    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +111,10 @@ def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
         caption_images(talker, processor, images)
 
 
-@pytest.mark.parametrize("name", ["batch_size", "num_beams", "max_new_tokens"])
-@pytest.mark.parametrize("value", [0, -1, None, 1.5, "4", True])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [*(("batch_size", value) for value in (0, -1, None, 1.5, "4", True)), ("num_beams", 0), ("max_new_tokens", 0)],
+)
 def test_numbers_out_of_their_range_are_named(talker, processor, pictures, name, value):
     with pytest.raises(SettingsError, match=f"{name} is"):
         caption_images(talker, processor, pictures[:1], **{name: value})
@@ -177,12 +166,7 @@ def test_a_folder_without_pictures_is_said(talker, processor, tmp_path, name):
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def captioner(request):
-    model = FAMILIES[request.param]()
-    if request.param != "git":  # BLIP's weights start so small that a picture hardly counts
-        torch.manual_seed(0)
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter, std=0.3) if parameter.dim() > 1 else None
-    return model
+    return FAMILIES[request.param].model(0.5).double()
 
 
 @pytest.fixture(scope="module")
@@ -223,14 +207,6 @@ def test_captions_and_probabilities_are_those_of_the_librarys_search(captioner, 
     assert seen == [ROWS]
 
 
-def test_only_git_reads_a_picture_again_for_each_beam(captioner, pixels, seen):
-    searched(captioner, pixels, 4)
-    again = captioner.config.model_type == "git"
-    assert seen == [4 * ROWS if again else ROWS]
-    with pictures_read_once(captioner, 4):
-        assert bool(hooks(captioner)) == again
-
-
 def test_without_a_cache_the_captions_are_the_same(captioner, pixels):
     expected, _ = searched(captioner, pixels, 4)
     with pictures_read_once(captioner, 4):
@@ -238,35 +214,22 @@ def test_without_a_cache_the_captions_are_the_same(captioner, pixels):
     assert torch.equal(said, expected)
 
 
-def hooks(model):
-    return [*model._forward_pre_hooks, *model._forward_hooks]
-
-
-def test_nothing_stays_behind_even_after_an_error(captioner, pixels):
-    with pictures_read_once(captioner, 4):
-        searched(captioner, pixels, 4)
-    assert not hooks(captioner)
+def test_the_librarys_search_is_as_it_was_even_after_an_error(captioner, pixels, seen):
+    """By itself, only that of GIT reads a picture again for each beam."""
+    own = [4 * ROWS if captioner.config.model_type == "git" else ROWS]
+    searched(captioner, pixels, 4)
+    assert seen == own
+    seen.clear()
     with pytest.raises(RuntimeError, match="stopped"), pictures_read_once(captioner, 4):
         raise RuntimeError("stopped")
-    assert not hooks(captioner)
+    searched(captioner, pixels, 4)
+    assert seen == own
 
 
-@pytest.mark.parametrize("beams", [1, 2, 4, 8])
-def test_caption_images_reads_each_picture_once(talker, processor, pictures, monkeypatch, beams):
+@pytest.mark.parametrize("beams", [1, 4])
+def test_caption_images_reads_each_picture_once(talker, processor, pictures, beams):
     given = []
     hook = vision_encoder_of(talker).register_forward_hook(lambda _, __, out: given.append(len(out.last_hidden_state)))
-    said = caption_images(talker, processor, pictures[:5], num_beams=beams, batch_size=3, max_new_tokens=9)
+    caption_images(talker, processor, pictures[:5], num_beams=beams, batch_size=3, max_new_tokens=9)
     hook.remove()
     assert given == [3, 2]
-    assert not hooks(talker)
-
-    class Nothing:
-        def __init__(self, *_):
-            pass
-
-        __enter__ = __exit__ = lambda *_: None
-
-    monkeypatch.setattr(inference, "pictures_read_once", Nothing)
-    own = caption_images(talker, processor, pictures[:5], num_beams=beams, batch_size=3, max_new_tokens=9)
-    assert [caption.text for caption in said] == [caption.text for caption in own]
-    assert [caption.confidence for caption in said] == pytest.approx([caption.confidence for caption in own], rel=1e-4)

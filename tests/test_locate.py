@@ -73,14 +73,14 @@ def test_the_folder_above_is_a_folder():
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset"])
-def test_what_is_on_the_hub_is_found_there(answering_hub, kind):
-    with answering_hub(lambda request: (200, None, {"id": "me/mine", "sha": "0" * 40, "siblings": []})):
+def test_what_is_on_the_hub_is_found_there(local_hub, kind):
+    with local_hub(answer=lambda request: (200, None, {"id": "me/mine", "sha": "0" * 40, "siblings": []})):
         assert locate("me/mine", kind) == "me/mine"
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset"])
-def test_what_the_hub_does_not_know_may_be_private(answering_hub, kind):
-    with answering_hub(lambda request: (404, "RepoNotFound", {"error": "Repository not found"})):
+def test_what_the_hub_does_not_know_may_be_private(local_hub, kind):
+    with local_hub(answer=lambda request: (404, "RepoNotFound", {"error": "Repository not found"})):
         assert "log in if it is private" in refused("me/mime", kind)
 
 
@@ -92,8 +92,8 @@ def test_what_the_hub_does_not_know_may_be_private(answering_hub, kind):
         ((500, None, {"error": "broken"}), "500"),
     ],
 )
-def test_what_else_the_hub_says_is_one_sentence(answering_hub, answer, said):
-    with answering_hub(lambda request: answer):
+def test_what_else_the_hub_says_is_one_sentence(local_hub, answer, said):
+    with local_hub(answer=lambda request: answer):
         assert said in refused("me/mine")
         assert said in refused("me/mine", "dataset")
 
@@ -104,10 +104,10 @@ def test_a_copy_downloaded_earlier_is_used_without_a_network(tmp_path, monkeypat
     assert "me/mine" in log.text
 
 
-def test_a_hub_that_is_slow_is_not_waited_for(answering_hub, monkeypatch):
+def test_a_hub_that_is_slow_is_not_waited_for(local_hub, monkeypatch):
     monkeypatch.setattr(places, "PATIENCE", 0.3)
     began = time.perf_counter()
-    with answering_hub(lambda request: time.sleep(2) or (200, None, {})):
+    with local_hub(answer=lambda request: time.sleep(2) or (200, None, {})):
         assert "network" in refused("me/mine")
         assert time.perf_counter() - began < 1.5
 

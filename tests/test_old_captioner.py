@@ -9,8 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hub_server import HubServer
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import ModelCard
 
 from helpers.captioner import load_or_train, read_record, saved_settings
 from helpers.data import load_captions
@@ -49,18 +48,15 @@ def test_an_old_captioner_is_loaded_and_says_what_it_said(old, no_training, log)
     assert not log.messages
 
 
-def test_old_scores_are_read(old, no_training, monkeypatch):
+def test_old_scores_are_read(old, no_training, local_hub, monkeypatch):
     evaluation = json.loads((old / "evaluation.json").read_text(encoding="utf-8"))
     assert score_rows(evaluation["systems"])[1]["wer"] == "0.986 (0.950 to 1.000)"
     assert "0.986" in plot_scores(evaluation["systems"]).alt
     assert "2 steps" in summary(60)
     settings = saved_settings()
     history = json.loads((old / "captioner" / "history.json").read_text(encoding="utf-8"))
-    with HubServer({"hf_" + "madeUp" * 5: "me"}) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", "hf_" + "madeUp" * 5)
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "madeUp" * 5)
+    with local_hub(users={"hf_" + "madeUp" * 5: "me"}) as server:
         share(*load_or_train(settings), "me/test", settings=settings, evaluation=evaluation)
         share(*load_or_train(settings), "me/validation", settings=settings, history=history)
         for split in ("test", "validation"):

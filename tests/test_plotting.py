@@ -17,6 +17,7 @@ from PIL import Image
 
 from helpers import plotting
 from helpers.creatures import attribute_confusions
+from helpers.errors import CaptioningError
 from helpers.paths import ROOT
 from helpers.plotting import DescribedFigure, fonts, plot_captioned_images, plot_gallery
 from helpers.plotting.figure import BLUE
@@ -135,7 +136,7 @@ def test_the_numbers_of_bars_stand_in_a_table(name):
     figure = getattr(plotting, name)(*arguments, **options)
     groups = [group for ax in figure.axes for group in ax.containers if isinstance(group, BarContainer)]
     drawn = [abs(length) for group in groups for length in group.datavalues]
-    page = Page(figure.html())
+    page = Page(figure.html(b"a picture"))
     assert page.tags.count("details") == page.tags.count("summary") == bool(groups)
     shown = [float(number) for text in page.cells for number in re.findall(r"\d+\.?\d*", text)]
     assert [length for length in drawn if length and not np.isclose(shown, length, atol=0.0051).any()] == []
@@ -206,21 +207,31 @@ def test_a_history_is_drawn_as_it_is():
 
 
 @pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (lambda: plot_captioned_images(PICTURES, CAPTIONS[:2]), "3 pictures and 2 captions; give"),
+        (lambda: plot_captioned_images(PICTURES[:2], CAPTIONS), "2 pictures and 3 captions; give"),
+        (lambda: plot_gallery(PICTURES[:2], CAPTIONS, CAPTIONS, title=""), "2 pictures and 3 captions; give"),
+        (lambda: plotting.plot_word_attention(PICTURES[0], ["a"], MAPS), "1 words and 2 maps; give"),
+        (lambda: plotting.plot_word_attention(PICTURES[0], ["a"], MAPS[:1], MAPS), "1 words and 2 maps; give"),
+        (lambda: plotting.plot_word_attention(PICTURES[0], [], MAPS[:0]), "no words to draw; choose"),
+    ],
+)
+def test_lengths_that_differ_are_told(draw, told):
+    with pytest.raises(CaptioningError, match=told):
+        draw()
+
+
+@pytest.mark.parametrize(
     "draw",
     [
-        lambda: plot_captioned_images(PICTURES, CAPTIONS[:2]),
-        lambda: plot_captioned_images(PICTURES[:2], CAPTIONS),
         lambda: plot_gallery(PICTURES, CAPTIONS, CAPTIONS[:2], title=""),
-        lambda: plot_gallery(PICTURES[:2], CAPTIONS, CAPTIONS, title=""),
-        lambda: plotting.plot_word_attention(PICTURES[0], ["a"], np.ones((2, 3, 3))),
-        lambda: plotting.plot_word_attention(PICTURES[0], ["a"], np.ones((1, 3, 3)), np.ones((2, 3, 3))),
-        lambda: plotting.plot_word_attention(PICTURES[0], [], np.ones((0, 3, 3))),
         lambda: plotting.plot_picture_pairs([PICTURES[:2]], ["a", "b"]),
         lambda: plotting.plot_patches(PICTURES[0], np.zeros((48, 48, 3), np.uint8), 16, titles=["a"]),
     ],
 )
-def test_lengths_that_differ_raise(draw):
-    with pytest.raises(ValueError, match=r"\w"):
+def test_nothing_is_left_out_where_lengths_differ(draw):
+    with pytest.raises(ValueError, match=r"longer|shorter"):
         draw()
 
 
@@ -246,7 +257,7 @@ def test_one_mistake_among_many_pictures_is_seen():
     assert pixels[0, 4].min() < 0.8
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 9])
+@pytest.mark.parametrize("count", [1, 9])
 def test_confusions_of_any_number_of_attributes(count):
     figure = plotting.plot_confusions({f"{i}": CONFUSIONS["mouth"] for i in range(count)})
     assert sum(bool(ax.images) for ax in figure.axes) == sum(ax.axison for ax in figure.axes) == count
@@ -284,6 +295,12 @@ def test_every_picture_is_in_the_histograms_of_lengths():
     assert sum(bar.get_height() for bar in right.patches) == 5
 
 
+def title_of(ax):
+    """The box of the title on the left."""
+    [title] = [text for text in ax.findobj(Text) if text.get_text() and text.get_text() == ax.get_title(loc="left")]
+    return title.get_window_extent()
+
+
 def test_five_systems_with_five_metrics_do_not_overlap():
     names = {"wer": 1, "rouge_l": 1, "bleu_4": 1, "cider_d": 10, "exact_match": 1}
     scores = {name: {"value": 0.9 * end, "low": 0.8 * end, "high": end} for name, end in names.items()}
@@ -291,7 +308,7 @@ def test_five_systems_with_five_metrics_do_not_overlap():
     figure = plotting.plot_scores(dict.fromkeys(systems, scores))
     figure.draw_without_rendering()
     for one, other in pairwise(figure.axes):
-        assert one._left_title.get_window_extent().x1 < other._left_title.get_window_extent().x0
+        assert title_of(one).x1 < title_of(other).x0
         labels = [text.get_window_extent().x1 for text in one.texts]
         assert len(labels) == 5
         assert max(labels) < other.get_window_extent().x0

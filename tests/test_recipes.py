@@ -5,7 +5,6 @@ from itertools import count
 
 import pytest
 import torch
-from conftest import PICTURE
 
 from benchmarks import compare, recipes
 from benchmarks.compare import captioning, evaluation_bytes, machine, rows_of, side_by_side, spread
@@ -13,6 +12,7 @@ from benchmarks.recipes import RECIPES, Shape, batches, one_repeat
 from helpers import notebook
 from helpers.families import load_checkpoint, vision_encoder_of
 from helpers.training import CaptionTrainer
+from tests.toolbox import PICTURE
 
 TEXT = 64
 

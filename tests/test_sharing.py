@@ -10,18 +10,16 @@ import nbformat
 import pytest
 import torch
 from datasets import Dataset
-from hub_server import HubServer
 from huggingface_hub import ModelCard
 from nbclient import NotebookClient
-from test_three_families import SAVE, four_lines
-from transformers import set_seed
 
 from helpers.captioner import load_or_train
 from helpers.data import fingerprint, load_captions
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.paths import ROOT
-from helpers.settings import Settings
+from tests.hub_server import HubServer
+from tests.toolbox import FAMILIES, four_lines
 from tools import notebooks as tool
 
 TOKEN, OTHERS, WRONG = "hf_" + "madeUp" * 5, "hf_" + "another" * 4, "hf_" + "noneOfOurs" * 3
@@ -56,6 +54,8 @@ def client(hub, folder, code, *, token=TOKEN):
 
 
 SHARE = """
+import logging
+logging.basicConfig(level=logging.DEBUG)
 from helpers.captioner import saved_settings
 from helpers.data import load_captions
 from helpers.families import load_checkpoint
@@ -103,11 +103,8 @@ def test_a_captioner_is_shared_and_says_the_same_wherever_it_is_loaded(
 
 
 @pytest.mark.parametrize("family", ["blip", "vision-encoder-decoder"])
-def test_a_captioner_of_another_family_is_shared_and_says_the_same(
-    hub, family, processor, creatures, settings, dataset, tmp_path
-):
-    set_seed(0)
-    SAVE[family](tmp_path / "mine", processor, creatures["train"]["captions"][0])
+def test_a_captioner_of_another_family_is_shared_and_says_the_same(hub, family, creatures, settings, dataset, tmp_path):
+    FAMILIES[family].save(tmp_path / "mine", creatures["train"]["captions"][0])
     model, its_processor = load_checkpoint(str(tmp_path / "mine"))
     with torch.no_grad():  # so that the caption depends on the picture
         for name, weight in model.named_parameters():
@@ -118,11 +115,9 @@ def test_a_captioner_of_another_family_is_shared_and_says_the_same(
     assert len(set(predictions)) > 1
     client(hub, tmp_path, SHARE.format(dataset=settings.dataset))
     code = CAPTIONS.format(dataset=settings.dataset).replace("max_new_tokens=8", "max_new_tokens=48")
-    assert json.loads(client(hub, tmp_path, code)) == predictions
-
     dataset["test"][0]["image"].save(tmp_path / "picture.png")
-    printed = client(hub, tmp_path, four_lines(hub.files("me/captioner")["README.md"].decode()))
-    assert printed.strip() == predictions[0]
+    lines = client(hub, tmp_path, code + four_lines(hub.files("me/captioner")["README.md"].decode())).splitlines()
+    assert [json.loads(lines[0]), lines[1].strip()] == [predictions, predictions[0]]
 
 
 PUSH = """
@@ -157,12 +152,6 @@ def test_a_data_set_is_loaded_by_its_id(hub, dataset_folder, tmp_path):
     assert "\n" not in message
 
 
-FOLDER = """
-from huggingface_hub import HfApi
-for name in ("loose", "packed", "hostile"):
-    HfApi().create_repo(f"me/{name}", repo_type="dataset", private=True)
-    HfApi().upload_folder(repo_id=f"me/{name}", repo_type="dataset", folder_path=name)
-"""
 READ = """
 import json
 from helpers.data import data_report, load_captions
@@ -175,8 +164,9 @@ print(json.dumps([texts, reasons]))
 
 def test_a_folder_of_pictures_on_the_hub_is_loaded_and_names_nothing_else(hub, pictures, tmp_path):
     """The libraries keep its pictures in a cache; a row cannot name any other file of this machine."""
-    for name in ("loose", "packed", "hostile"):
-        (tmp_path / name).mkdir()
+    folders = [tmp_path / name for name in ("loose", "packed", "hostile")]
+    for folder in folders:
+        folder.mkdir()
     rows = [{"file_name": f"{i:02}.png", "text": f"picture {i}"} for i in range(len(pictures))]
     table = "\n".join(json.dumps(row) for row in rows)
     (tmp_path / "loose" / "metadata.jsonl").write_text(table)
@@ -190,44 +180,15 @@ def test_a_folder_of_pictures_on_the_hub_is_loaded_and_names_nothing_else(hub, p
     images[0] = {"bytes": None, "path": str(places[0])}
     captions = [row["text"] for row in rows]
     Dataset.from_dict({"image": images, "text": captions}).to_parquet(tmp_path / "hostile" / "train.parquet")
-    client(hub, tmp_path, FOLDER)
+    for folder in folders:
+        repository = hub.add(f"me/{folder.name}", kind="dataset", private=True)
+        repository.files = {path.name: path.read_bytes() for path in folder.iterdir()}
     texts, [packed, hostile] = json.loads(client(hub, tmp_path, READ))
     assert texts == captions
     assert len(packed) == len(rows)
     assert "archive" in packed[0]
     assert len(hostile) == 1
     assert "leaves the folder of the pictures" in hostile[0]
-
-
-FAILURES = """
-import logging, os
-from helpers.captioner import saved_settings
-from helpers.errors import HubError
-from helpers.families import load_checkpoint
-from helpers.hub import share
-logging.basicConfig(level=logging.DEBUG)
-captioner, settings = load_checkpoint("artifacts/captioner"), saved_settings()
-for token, name in {cases!r}:
-    os.environ.pop("HF_TOKEN", None)
-    os.environ.update({{"HF_TOKEN": token}} if token else {{}})
-    try:
-        share(*captioner, name, settings=settings)
-    except HubError as error:
-        print(error)
-"""
-
-
-def test_each_refusal_is_one_sentence(hub, settings, artifacts, tmp_path):
-    load_or_train(settings)
-    before = {path.name: path.read_bytes() for path in (artifacts / "captioner").iterdir()}
-    hub.add("somebody/captioner")
-    hub.fails = "me/broken"
-    cases = [(None, "me/captioner"), (WRONG, "me/captioner"), (TOKEN, "somebody/captioner"), (TOKEN, "me/broken")]
-    messages = client(hub, tmp_path, FAILURES.format(cases=cases)).splitlines()
-    for sentence, reason in zip(messages, ("no token", "does not know", "may not write", "500"), strict=True):
-        assert reason in sentence
-        assert sentence.endswith("the captioner is still on disk, in artifacts/captioner.")
-    assert {path.name: path.read_bytes() for path in (artifacts / "captioner").iterdir()} == before
 
 
 def executed(name, last, **values):
@@ -266,13 +227,3 @@ def test_notebook_3_shares_and_notebook_4_shares_again(hub, creatures, tmp_path,
 def splits_of(hub):
     card = ModelCard(hub.files("me/captioner")["README.md"].decode())
     return {result.dataset_split for result in card.data.eval_results}
-
-
-def test_the_settings_that_share_nothing_ask_nobody(hub, artifacts, settings, tmp_path, monkeypatch):
-    """The share cell of notebook 3 as it is shipped."""
-    assert Settings.tiny().push_to is None
-    assert Settings.full().push_to is None
-    cells = {cell.id: cell.source for cell in tool.read(tool.FOLDER / "03_train.ipynb").cells}
-    code = "from helpers.settings import Settings\nsettings, model, processor = Settings.tiny(), None, None\n"
-    assert client(hub, tmp_path, code + cells["share"]) == ""
-    assert hub.asked == []

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_settings
 from transformers import TrainerCallback
 
 from helpers import training
@@ -18,6 +17,7 @@ from helpers.families import load_checkpoint, parameters_by_part, picture_tokens
 from helpers.inference import caption_images
 from helpers.training import CaptionTrainer, caption_loss, overfit_one_batch, training_arguments
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
+from tests.toolbox import small_settings
 
 
 @pytest.fixture(scope="module")
@@ -246,19 +246,18 @@ def test_a_captioner_is_trained_once_and_loaded_from_then_on(settings, artifacts
     assert caption_images(again, its_processor, pictures[:2], max_new_tokens=4) == said
 
 
-def test_what_does_not_change_the_training_does_not_train_again(settings, steps):
-    load_or_train(settings)
+def test_what_does_not_change_the_training_does_not_train_again(captioner, settings, steps):
     load_or_train(settings, resume=True)
     load_or_train(settings.with_changes(num_beams=4, push_to="me/captioner"))
-    assert len(steps) == 2
+    assert steps == []
 
 
-def test_other_settings_train_again_and_move_the_old_captioner_aside(settings, artifacts, steps, log):
-    old = weights(load_or_train(settings)[0])
+def test_other_settings_train_again_and_move_the_old_captioner_aside(captioner, settings, artifacts, steps, log):
+    old = weights(captioner[0])
     longer = settings.with_changes(epochs=2)
     log.clear()
     load_or_train(longer)
-    assert len(steps) == 2 + 4
+    assert len(steps) == 4
     assert any("epochs" in message for message in messages(log))
     assert read_record("artifacts/captioner")["settings"]["epochs"] == 2
     assert read_record("artifacts/captioner-1")["settings"]["epochs"] == 1
@@ -322,7 +321,7 @@ def killed(settings, steps, stop_at):
     assert read_record(settings.output) is None
 
 
-@pytest.mark.parametrize("damage", [None, "trainer_state.json", "model.safetensors", "optimizer.pt", "rng_state.pth"])
+@pytest.mark.parametrize("damage", [None, "optimizer.pt"])
 def test_a_training_that_was_killed_goes_on_from_its_newest_whole_checkpoint(
     settings, artifacts, steps, uninterrupted, log, damage
 ):
@@ -390,9 +389,8 @@ def test_other_errors_are_not_swallowed(settings, monkeypatch):
     assert read_record(settings.output) is None
 
 
-def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, monkeypatch):
-    old = weights(load_or_train(settings)[0])
-
+def test_a_save_that_fails_leaves_the_old_captioner_whole(captioner, settings, artifacts, monkeypatch):
+    old = weights(captioner[0])
     write = Path.write_text
 
     def no_space(path, *arguments, **options):
@@ -410,19 +408,6 @@ def test_a_save_that_fails_leaves_the_old_captioner_whole(settings, artifacts, m
     load_or_train(longer)
     assert read_record(settings.output)["settings"]["epochs"] == 2
     assert not (artifacts / ".captioner.new").exists()
-
-
-def test_two_pictures_are_learnt_by_heart_and_said(model, dataset, processor):
-    two = prepare_pictures(dataset["train"].select([0, 1]), processor)
-    batch = CaptionCollator(processor)(list(two.with_transform(CaptionTransform(processor, sample=False))))
-    losses = overfit_one_batch(model, batch, steps=150, learning_rate=5e-3)
-    assert losses[0] > 5
-    assert losses[-1] < 0.02
-    said = caption_images(model, processor, dataset["train"][:2]["image"])
-    firsts = [captions[0] for captions in dataset["train"][:2]["captions"]]
-    assert firsts[0] != firsts[1]
-    assert [caption.text.replace(" ,", ",") for caption in said] == firsts
-    assert min(caption.confidence for caption in said) > 0.9
 
 
 def test_learning_by_heart_reports_the_loss_before_each_step(model, batch):
