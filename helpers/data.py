@@ -101,10 +101,7 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
-    """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ.
-
-    Two copies of one picture, in other sizes or formats, differ in a few bits; two pictures in many.
-    """
+    """A 256-bit perceptual hash per picture; in `a - b` bits two differ: few of one picture saved twice, or many."""
     return [copies.perceptual_hash(picture) for picture in dataset["image"]]
 
 
