@@ -69,10 +69,7 @@ def check_image(source: Any) -> None:
 
 
 def load_small(source: Any, side: int = 128) -> Image.Image:
-    """What `load_image` gives, of a path or bytes; a large JPEG is decoded at a fraction of its size, which is quick.
-
-    Both sides stay at least as long as `side` where they were.
-    """
+    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, its sides not below `side`."""
     picture, name = _opened(source)
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)

@@ -76,8 +76,7 @@ class Stored(Listed):
         dataset = self.rows.select(numbers)
         if self.relative:  # the library would look for them in the folder in which the kernel was started
             dataset = dataset.cast_column(picture, Image(decode=False))
-            values = {"picture": picture, "folder": self.folder}
-            dataset = dataset.map(_placed, fn_kwargs=values, features=dataset.features)
+            dataset = dataset.map(_placed, fn_kwargs={"folder": self.folder}, features=dataset.features)
         if dataset.features[picture] != Image():
             dataset = dataset.cast_column(picture, Image())
         if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
@@ -95,8 +94,7 @@ def by_split(table: Listed) -> dict[str, Listed]:
     if any(parts):
         # What is meant for a test must not land in train because its split is mistyped.
         for i in (i for i, part in enumerate(parts) if part is None and i not in faults):
-            mistyped = str(table.rows[i].get("split"))[:40]
-            faults[i] = f"its split {mistyped!r} is none of {', '.join(SPLITS)}; mend it"
+            faults[i] = f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}; mend it"
     else:
         parts = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in table.rows]
     sound = [part for i, part in enumerate(parts) if i not in faults]
@@ -110,9 +108,9 @@ def by_split(table: Listed) -> dict[str, Listed]:
     return splits
 
 
-def _placed(row: dict, picture: str, folder: Path) -> dict:
-    stored = row[picture]
-    return {picture: stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
+def _placed(row: dict, folder: Path) -> dict:
+    stored = row["image"]
+    return {"image": stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
 
 
 def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:

@@ -68,8 +68,7 @@ def _metadata_files(name: str, folder: Path) -> dict[str, Path]:
         place = file.parent.name if file.parent != folder else "train"
         split = SPLITS.get(place if file.stem == "metadata" else file.stem)
         if split and file.suffix in _READERS and (first := tables.setdefault(split, file)) != file:
-            names = f"{first.name} and {file.name}"
-            raise DataError(f"{name} has two tables for one split, {names}; keep one of them.")
+            raise DataError(f"{name} has two tables for one split, {first.name} and {file.name}; keep one of them.")
     return tables
 
 
@@ -109,9 +108,8 @@ def _shown(file: Path) -> str:
 
 def _text(file: Path) -> str:
     content = file.read_bytes()
-    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return content.decode(coding)
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{_shown(file)} is not in UTF-8 (byte {error.start:,}); save it anew in UTF-8.") from None
 
