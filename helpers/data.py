@@ -99,10 +99,7 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
-    """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ.
-
-    Two copies of one picture, in other sizes or formats, differ in a few bits; two pictures in many.
-    """
+    """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ, few where one is a copy."""
     return [copies.perceptual_hash(picture) for picture in dataset["image"]]
 
 

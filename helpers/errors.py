@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 _TOKEN = re.compile(r"hf_\w{6,}")
@@ -78,7 +78,7 @@ def is_memory_error(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-class enough_memory:
+class enough_memory(AbstractContextManager):
     """Turns a lack of memory inside a `with` block into one sentence.
 
     Args:
@@ -91,9 +91,6 @@ class enough_memory:
 
     def __init__(self, doing: str, **values: int):
         self.doing, self.values = doing, values
-
-    def __enter__(self) -> None:
-        pass
 
     def __exit__(self, kind: Any, error: BaseException | None, frames: Any) -> None:
         if error is None or not is_memory_error(error):

@@ -157,11 +157,10 @@ def _processor(name: str, place: str) -> ProcessorMixin:
 
 def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
     """The family and the config of the checkpoint in a place that was located."""
-    kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
-    if kind not in FAMILIES:
-        what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
-        raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
-    return FAMILIES[kind], AutoConfig.from_pretrained(place)
+    if (kind := PretrainedConfig.get_config_dict(place)[0].get("model_type")) in FAMILIES:
+        return FAMILIES[kind], AutoConfig.from_pretrained(place)
+    what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
+    raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
 
 
 def _readable(name: str) -> AbstractContextManager:

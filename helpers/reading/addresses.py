@@ -47,18 +47,18 @@ def fetch(address: str, *, max_bytes: int, timeout: float, allow_local: bool = F
         return within(timeout, lambda: asyncio.run(_read(address, max_bytes, timeout, allow_local)))
     except ImageError:
         raise
-    except _Refused as error:
-        why = str(error)
-    except TimeoutError:
-        why = f"did not answer within {timeout:g} seconds; try again, or download it yourself"
-    except aiohttp.ClientPayloadError:
-        why = "broke off before its end; try again"
-    except aiohttp.ClientConnectorCertificateError:
-        why = "has a certificate that is not trusted; check the address and the network"
     except Exception as error:  # its whole text may repeat the query, or what the server sent
         what = getattr(error, "strerror", None) or type(error).__name__
-        why = f"cannot be read: {what}; check the address and the network"
-    raise ImageError(f"{shown(address)} {why}.")
+        untrusted = "has a certificate that is not trusted; check the address and the network"
+        reasons = {
+            _Refused: str(error),
+            TimeoutError: f"did not answer within {timeout:g} seconds; try again, or download it yourself",
+            aiohttp.ClientPayloadError: "broke off before its end; try again",
+            aiohttp.ClientConnectorCertificateError: untrusted,
+            Exception: f"cannot be read: {what}; check the address and the network",
+        }
+        why = next(reason for kind, reason in reasons.items() if isinstance(error, kind))
+        raise ImageError(f"{shown(address)} {why}.") from None
 
 
 def within(seconds: float, step: Callable[[], Any]) -> Any:

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from helpers.errors import DataError, ImageError
 from helpers.reading.pictures import check_image
-from helpers.reading.rows import Listed
+from helpers.reading.rows import Listed, Stored
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +22,7 @@ _EMPTY = Features({"image": Image(), "captions": List(Value("string"))})
 
 
 def usable(table: Listed, name: str, split: str, caption_columns: str | list[str] | None) -> tuple[Dataset, Faults]:
-    """Checks every row of a split.
-
-    Args:
-        table: its rows.
-        name: of the data set, for sentences.
-        split: its name, for the progress bar.
-        caption_columns: as `load_captions` takes them.
+    """Checks every row of a split; the names of the data set and the split are for sentences.
 
     Returns:
         The rows that can be used, with the columns image and captions, and why the others cannot.
@@ -47,9 +41,10 @@ def usable(table: Listed, name: str, split: str, caption_columns: str | list[str
                 "%s: left out the column %s of the split %s, because its name is given to what %s holds; rename it.",
                 name, column, split, used,
             )  # fmt: skip
-    captions = [_captions(row, texts) for row in table.cells(texts)]
-    faults = {i: ("a fault in its table", why) for i, why in table.faults.items()}
-    faults = {i: fault for i, group in enumerate(captions) if (fault := _caption_fault(group, texts))} | faults
+    rows = table.rows.select_columns(texts) if isinstance(table, Stored) else table.rows
+    captions = [_captions(row, texts) for row in rows]
+    faults = {i: fault for i, group in enumerate(captions) if (fault := _caption_fault(group, texts))}
+    faults |= {i: ("a fault in its table", why) for i, why in table.faults.items()}
     numbers = [i for i in range(len(captions)) if i not in faults]
     bar = tqdm(numbers, f"Checking {split}", delay=3, leave=False)
     try:
@@ -129,10 +124,10 @@ def _picture_fault(stored: Any, table: Listed) -> str:
         return "it names no picture; name a file, or remove the row"
     if isinstance(stored, str):
         path = table.folder / stored
+        if stored.startswith("zip://"):  # so the library calls what it finds in an archive
+            return f"{stored[:80]} lies in an archive; unpack it and give its path"
         if "://" in stored:
-            packed = stored.startswith("zip://")  # so the library calls what it finds in an archive
-            mend = "lies in an archive; unpack it" if packed else "is an address; download the picture"
-            return f"{stored[:80]} {mend} and give its path"
+            return f"{stored[:80]} is an address; download the picture and give its path"
         # By its letters, so that a link which somebody put into the folder may lead elsewhere.
         plain, homes = Path(os.path.normpath(path)), (table.folder, *table.caches)
         if not any(plain.is_relative_to(os.path.normpath(home)) for home in homes):

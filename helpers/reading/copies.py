@@ -6,6 +6,7 @@ very poor quality. Any two of Pocket Creatures' drawings differ in more bits, so
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,9 +101,7 @@ def _joined(labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[int]:
     """Draws groups that have, together, about the wanted number of pictures.
 
-    The groups come in an order drawn by the seed, and each that still fits is taken. So fewer pictures than the group
-    that is smallest of those left can be missing, more only where `most` groups are drawn; where even the smallest
-    group is too large, it is taken alone.
+    The groups come in an order drawn by the seed, and each that still fits is taken; where none fits, the smallest is.
 
     Args:
         sizes: (groups,) pictures of each.
@@ -124,9 +123,8 @@ def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[
 
 def in_other_splits(groups: dict[str, np.ndarray]) -> dict[str, int]:
     """How many pictures of each split have a copy in another; `groups` numbers them across the splits."""
-    kinds = {split: set(part.tolist()) for split, part in groups.items()}
-    others = {split: set().union(*(kinds[other] for other in kinds if other != split)) for split in kinds}
-    return {split: sum(group in others[split] for group in part.tolist()) for split, part in groups.items()}
+    splits = Counter(group for part in groups.values() for group in set(part.tolist()))
+    return {split: sum(splits[group] > 1 for group in part.tolist()) for split, part in groups.items()}
 
 
 def numbers_of_bytes(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:

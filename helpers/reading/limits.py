@@ -59,10 +59,8 @@ def opened(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.I
     Raises:
         Claims: opening or decoding it would take too much; where it is damaged, Pillow raises nearly anything.
     """
-    scans = 1  # passes over its pixels
-    if content[:3] == b"\xff\xd8\xff":
-        scans = _scans(content)
-    elif content[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"):
+    scans = _scans(content) if content[:3] == b"\xff\xd8\xff" else 1  # passes over its pixels
+    if content[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"):
         _check_directories(content)
     picture = Image.open(Once(content), formats=formats)
     check_size(picture, max_pixels)
@@ -92,8 +90,7 @@ def _check_tiles(picture: Any, compression: str, max_pixels: int) -> None:
     tile = picture.tag_v2.get(322, 1), picture.tag_v2.get(323, 1)
     if not all(isinstance(side, int) and side > 0 for side in tile):
         raise Claims("has tiles without a size; save it anew as PNG")
-    stored = picture.tag_v2[256], picture.tag_v2[257]
-    across, down = (-(-side // part) * part for side, part in zip(stored, tile, strict=True))
+    across, down = (-(-picture.tag_v2[tag] // part) * part for tag, part in zip((256, 257), tile, strict=True))
     if across * down > max_pixels:
         raise Claims(f"has tiles of more than {max_pixels:,} pixels together; save it anew as PNG")
 

@@ -60,9 +60,8 @@ def locate(name: str, kind: str) -> str:
     except HFValidationError:
         why = "is neither a folder on this disk nor a Hub id (owner/name)"
     except GatedRepoError:
-        page = f"{constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name}"
-        agree = f"open {page} and log in with notebook_login()"
-        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} wants an agreement first: {agree}.") from None
+        page = f"open {constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name} and log in with notebook_login()"
+        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} wants an agreement first: {page}.") from None
     except RepositoryNotFoundError:
         why = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
     except Exception as error:  # the Hub's client has changed its HTTP library, and its errors, before
@@ -72,8 +71,8 @@ def locate(name: str, kind: str) -> str:
             logger.warning("The Hub cannot be asked; the copy of %s downloaded earlier is used.", name)
             return place
         else:
-            asked = f"the Hub cannot be asked ({reason_of(error)})"
-            why = f"is not on this disk, and {asked}; check the spelling and the network"
+            reason = reason_of(error)
+            why = f"is not on this disk, and the Hub cannot be asked ({reason}); check the spelling and the network"
     raise _absent(name, kind, why)
 
 
@@ -82,8 +81,11 @@ def _absent(name: str, kind: str, why: str) -> CheckpointError | DataError:
     local = _on_disk(kind)
     known = [*local, *(KNOWN if kind == "model" else ())]
     near = get_close_matches(name, known, 1) or get_close_matches(name.rpartition("/")[2], known, 1, 0.4)
-    meant = near and near[0] != name
-    hint = f"did you mean {near[0]}?" if meant else f"{local[0]} comes with the project and needs no network."
+    hint = (
+        f"did you mean {near[0]}?"
+        if near and near[0] != name
+        else f"{local[0]} comes with the project and needs no network."
+    )
     return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {why}; {hint}")
 
 

@@ -67,10 +67,7 @@ def check_image(source: Any) -> None:
 
 
 def load_small(source: Any, side: int = 128) -> Image.Image:
-    """What `load_image` gives, of a path or bytes; a large JPEG is decoded at a fraction of its size, which is quick.
-
-    Both sides stay at least as long as `side` where they were.
-    """
+    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, its sides not below `side`."""
     picture, name = _opened(source)
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)
@@ -140,17 +137,17 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return step()
-    except Claims as error:
-        raise ImageError(f"{name} {error}.") from None
-    except MemoryError:
-        raise ImageError(f"{name} needs more memory than there is; make it smaller.") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"{name} has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller.") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{name} is {_kind_of(content)}; {', '.join(FORMATS)} are read.") from None
     except Exception as error:
         why = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
-        raise ImageError(f"{name} is damaged or of a rare kind ({why}); copy it again or save it as PNG.") from None
+        sentences = {
+            Claims: str(error),
+            MemoryError: "needs more memory than there is; make it smaller",
+            Image.DecompressionBombError: f"has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller",
+            UnidentifiedImageError: f"is {_kind_of(content)}; {', '.join(FORMATS)} are read",
+            Exception: f"is damaged or of a rare kind ({why}); copy it again or save it as PNG",
+        }
+        what = next(sentence for kind, sentence in sentences.items() if isinstance(error, kind))
+        raise ImageError(f"{name} {what}.") from None
 
 
 def _kind_of(content: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,51 +18,18 @@ SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val"
 
 @dataclass
 class Listed:
-    """Rows of a file, whose pictures are paths.
-
-    Attributes:
-        rows: a dictionary each.
-        folder: what the paths are relative to, and do not leave.
-        faults: row number → what is wrong with the row as it was read.
-        caches: where else the datasets library itself puts pictures of this data set.
-        picture_columns: the columns that may hold a picture, the likeliest first.
-    """
+    """Rows of a file, whose pictures are paths."""
 
     rows: list[dict[str, Any]]
-    folder: Path
-    faults: dict[int, str] = field(default_factory=dict)
-    caches: tuple[Path, ...] = ()
+    folder: Path  # what the paths are relative to, and do not leave
+    faults: dict[int, str] = field(default_factory=dict)  # row number → what is wrong with the row as it was read
+    caches: tuple[Path, ...] = ()  # where else the datasets library itself puts pictures of this data set
     picture_columns: ClassVar[tuple[str, ...]] = PATHS
 
     @property
     def columns(self) -> list[str]:
         """The names of all columns, in the order in which they come."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
-
-    def by_split(self) -> dict[str, Listed]:
-        """The rows by split, where a column split names them or all paths begin with the name of one; else as train."""
-        column = next((name for name in PATHS if name in self.columns), None)
-        named = [SPLITS.get(str(row.get("split"))) for row in self.rows]
-        begun = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in self.rows]
-        parts = named if any(named) else begun
-        if any(named):
-            # What is meant for a test must not land in train because its split is mistyped.
-            for i in (i for i, part in enumerate(named) if part is None and i not in self.faults):
-                mistyped = str(self.rows[i].get("split"))[:40]
-                self.faults[i] = f"its split {mistyped!r} is none of {', '.join(SPLITS)}; mend it"
-        sound = [part for i, part in enumerate(parts) if i not in self.faults]
-        if not sound or None in sound:
-            return {"train": self}
-        splits: dict[str, Listed] = {}
-        for i, part in enumerate(parts):
-            split = splits.setdefault(part or sound[0], Listed([], self.folder))
-            split.faults |= {len(split.rows): self.faults[i]} if i in self.faults else {}
-            split.rows.append(self.rows[i])
-        return splits
-
-    def cells(self, columns: list[str]) -> Iterable[dict[str, Any]]:
-        """Each row, with these columns at least where it has them."""
-        return self.rows
 
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """What the rows of these numbers hold for a picture: its path, its bytes, or what is neither."""
@@ -96,14 +63,6 @@ class Stored(Listed):
         """As of rows in a file."""
         return self.rows.column_names
 
-    def by_split(self) -> dict[str, Listed]:
-        """All as train: no column of theirs says more."""
-        return {"train": self}
-
-    def cells(self, columns: list[str]) -> Iterable[dict[str, Any]]:
-        """As of rows in a file."""
-        return self.rows.select_columns(columns)
-
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """As of rows in a file."""
         rows = self.rows.select_columns(column).cast_column(column, Image(decode=False))
@@ -117,8 +76,7 @@ class Stored(Listed):
         dataset = self.rows.select(numbers)
         if self.relative:  # the library would look for them in the folder in which the kernel was started
             dataset = dataset.cast_column(picture, Image(decode=False))
-            values = {"picture": picture, "folder": self.folder}
-            dataset = dataset.map(_placed, fn_kwargs=values, features=dataset.features)
+            dataset = dataset.map(_placed, fn_kwargs={"folder": self.folder}, features=dataset.features)
         if dataset.features[picture] != Image():
             dataset = dataset.cast_column(picture, Image())
         if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
@@ -127,9 +85,32 @@ class Stored(Listed):
         return dataset.add_column("captions", captions, feature=List(Value("string")))
 
 
-def _placed(row: dict, picture: str, folder: Path) -> dict:
-    stored = row[picture]
-    return {picture: stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
+def by_split(table: Listed) -> dict[str, Listed]:
+    """Listed rows by split, where a column split names them or all paths begin with the name of one; else as train."""
+    if isinstance(table, Stored):
+        return {"train": table}
+    column = next((name for name in PATHS if name in table.columns), None)
+    parts, faults = [SPLITS.get(str(row.get("split"))) for row in table.rows], table.faults
+    if any(parts):
+        # What is meant for a test must not land in train because its split is mistyped.
+        for i in (i for i, part in enumerate(parts) if part is None and i not in faults):
+            faults[i] = f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}; mend it"
+    else:
+        parts = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in table.rows]
+    sound = [part for i, part in enumerate(parts) if i not in faults]
+    if not sound or None in sound:
+        return {"train": table}
+    splits: dict[str, Listed] = {}
+    for i, part in enumerate(parts):
+        split = splits.setdefault(part or sound[0], Listed([], table.folder))
+        split.faults |= {len(split.rows): faults[i]} if i in faults else {}
+        split.rows.append(table.rows[i])
+    return splits
+
+
+def _placed(row: dict, folder: Path) -> dict:
+    stored = row["image"]
+    return {"image": stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
 
 
 def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:

@@ -5,7 +5,8 @@ import io
 import json
 import os
 from collections.abc import Callable
-from itertools import islice
+from contextlib import suppress
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from helpers.paths import resolve
 from helpers.reading.coco import picture_folder, rows_of
 from helpers.reading.locate import locate
 from helpers.reading.pictures import SUFFIXES
-from helpers.reading.rows import PATHS, SPLITS, Listed, Stored
+from helpers.reading.rows import PATHS, SPLITS, Listed, Stored, by_split
 
 
 def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
@@ -41,7 +42,7 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
         raise DataError(f"images={images!r} is no folder; give the folder of the pictures (looked for {folder}).")
     path = resolve(name)
     if path.is_file():
-        return _table(path, folder).by_split()
+        return by_split(_table(path, folder))
     if not path.is_dir():
         place = locate(name, "dataset")
         # The Hub's files lie in a folder of this data set; what was packed is unpacked among the downloads of all.
@@ -51,7 +52,7 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _loaded(name, lambda: load_from_disk(str(path)), folder or path)
     if tables := {split: _table(file, folder) for split, file in _metadata_files(name, path).items()}:
-        return tables["train"].by_split() if list(tables) == ["train"] else tables
+        return by_split(tables["train"]) if list(tables) == ["train"] else tables
     _check_folder(name, path)
     return _loaded(name, lambda: load_dataset(str(path)), folder or path)
 
@@ -65,8 +66,7 @@ def _metadata_files(name: str, folder: Path) -> dict[str, Path]:
         place = file.parent.name if file.parent != folder else "train"
         split = SPLITS.get(place if file.stem == "metadata" else file.stem)
         if split and file.suffix in _READERS and (first := tables.setdefault(split, file)) != file:
-            names = f"{first.name} and {file.name}"
-            raise DataError(f"{name} has two tables for one split, {names}; keep one of them.")
+            raise DataError(f"{name} has two tables for one split, {first.name} and {file.name}; keep one of them.")
     return tables
 
 
@@ -106,17 +106,15 @@ def _shown(file: Path) -> str:
 
 def _text(file: Path) -> str:
     content = file.read_bytes()
-    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return content.decode(coding)
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{_shown(file)} is not in UTF-8 (byte {error.start:,}); save it anew in UTF-8.") from None
 
 
 def _csv_table(file: Path, folder: Path | None) -> Listed:
     text = _text(file)
-    head = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
+    delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     limit = csv.field_size_limit(len(text))  # a caption may be longer than 131,072 characters; the transform cuts it
     try:
         # strict: a quotation mark that is never closed would swallow all later rows without a word.
@@ -127,13 +125,10 @@ def _csv_table(file: Path, folder: Path | None) -> Listed:
     header = [cell.strip() for cell in lines[0]] if lines else []
     if len(set(header)) < len(header):
         raise DataError(f"{_shown(file)} has two columns of the same name ({', '.join(header)}); rename one.")
-    rows = [{name: line[i] if i < len(line) else None for i, name in enumerate(header)} for line in lines[1:]]
-    faults = {
-        i: f"it has {len(line)} fields under {len(header)} columns; quote captions with commas"
-        for i, line in enumerate(lines[1:])
-        if len(line) > len(header)
-    }
-    return Listed(rows, folder or file.parent, faults)
+    rows = [dict(zip_longest(header, line[: len(header)])) for line in lines[1:]]
+    long = {i: len(line) for i, line in enumerate(lines[1:]) if len(line) > len(header)}
+    advice = f"fields under {len(header)} columns; quote captions with commas"
+    return Listed(rows, folder or file.parent, {i: f"it has {fields} {advice}" for i, fields in long.items()})
 
 
 def _json_table(file: Path, folder: Path | None) -> Listed:
@@ -148,10 +143,8 @@ def _json_lines_table(file: Path, folder: Path | None) -> Listed:
 
 
 def _line(text: str) -> Any:
-    try:
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _objects(values: list[Any]) -> tuple[list[dict[str, Any]], dict[int, str]]:
