@@ -1,4 +1,4 @@
-"""Limits on picture files before they are decoded (JPEG scans, TIFF directories, BMP): small files can ask for much.
+"""Limits on picture files before they are decoded (JPEG scans, TIFF directories, BMP): small files can ask for much."""
 
 import io
 import re
