@@ -69,7 +69,7 @@ def check_image(source: Any) -> None:
 
 
 def load_small(source: Any, side: int = 128) -> Image.Image:
-    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, its sides not below `side`."""
+    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, no side below `side`."""
     picture, name = _opened(source)
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)
