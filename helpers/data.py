@@ -144,9 +144,8 @@ def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
     if not missing:
         return splits
     train, left = splits["train"], np.arange(len(groups["train"]))
-    different, needed = len(np.unique(groups["train"])), len(missing) + 1
-    if different < needed:
-        need = f"{needed} splits need at least {needed}"
+    if (different := len(np.unique(groups["train"]))) <= len(missing):
+        need = "{0} splits need at least {0}".format(len(missing) + 1)
         raise DataError(f"{name} has {different} different pictures to divide, and {need}; add some.")
     target = max(1, round(len(left) / 10))
     for later, split in zip((len(missing), 1), missing, strict=False):

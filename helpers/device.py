@@ -10,8 +10,10 @@ def best_device() -> str:
 
 def choose_precision(asked: str = "auto") -> str:
     """What the weights are multiplied in: "fp32" on a CPU and on Apple's chips, "bf16" or "fp16" on a GPU."""
-    if asked != "auto" or not torch.cuda.is_available():
-        return "fp32" if asked == "auto" else asked
+    if asked != "auto":
+        return asked
+    if not torch.cuda.is_available():
+        return "fp32"
     # Older GPUs (a T4) compute bf16 by emulation, many times slower than fp16.
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 

@@ -68,8 +68,8 @@ def _frame(tokenizer: Any, *edges: str | None) -> None:
     if None in edges:
         raise ValueError("its vocabulary lacks a token that begins or ends a caption")
     tokens = [(token, tokenizer.convert_tokens_to_ids(token)) for token in edges]
-    template = TemplateProcessing(single=[*edges[:-1], "$A", edges[-1]], special_tokens=tokens)
-    tokenizer.backend_tokenizer.post_processor = template
+    single = [*edges[:-1], "$A", edges[-1]]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=single, special_tokens=tokens)
 
 
 def _next_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:

@@ -33,10 +33,7 @@ class RoundTrip(NamedTuple):
 def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -> RoundTrip:
     """Turns captions into tokens and back, and compares the words as the metrics do.
 
-    Args:
-        captions: one or more texts.
-        processor: the checkpoint's processor.
-        most: look at no more captions than this, evenly spaced.
+    Of more captions than `most` it looks at no more than that, evenly spaced.
 
     Raises:
         DataError: there is no list of captions.

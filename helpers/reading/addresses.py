@@ -35,9 +35,6 @@ def fetch(address: str, *, max_bytes: int, timeout: float, allow_local: bool = F
         allow_local: whether the address's own host may lie on this machine or in a private network. A redirect to
             another such host is refused all the same.
 
-    Returns:
-        The content.
-
     Raises:
         ImageError: nothing was read; the message says why. It names the address without its query, user and password,
             which may be secret.

@@ -16,11 +16,7 @@ _LOOKED_FOR = 100  # pictures of a table, to find their folder
 
 
 def rows_of(content: Any, shown: str) -> Rows:
-    """The rows of a captions file, one a picture, and what is wrong with some of them.
-
-    Args:
-        content: what the file holds, as json.loads gives it.
-        shown: its name, for sentences.
+    """The rows of a captions file, one a picture, of what json.loads gives; `shown` is its name, for sentences.
 
     Returns:
         The rows with the columns file_name, captions and the pictures' others; and faults by row number. An annotation

@@ -39,15 +39,7 @@ def contents(dataset: Dataset) -> Iterator[bytes]:
 
 
 def packed_hashes(dataset: Dataset, split: str) -> np.ndarray:
-    """The perceptual hashes of a split, kept in the cache of the datasets library, so that they are computed once.
-
-    Args:
-        dataset: rows with a column image.
-        split: its name, for the progress bar.
-
-    Returns:
-        uint8 (pictures, 32): 256 bits a picture.
-    """
+    """The perceptual hashes of a split, uint8 (pictures, 32), kept in the cache of the datasets library."""
     key = Hasher.hash(("picture hashes", VERSION, dataset._fingerprint))
     file = Path(config.HF_DATASETS_CACHE) / "picture-hashes" / key
     packed = file.read_bytes() if file.is_file() else b""

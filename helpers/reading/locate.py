@@ -81,11 +81,8 @@ def _absent(name: str, kind: str, why: str) -> CheckpointError | DataError:
     local = _on_disk(kind)
     known = [*local, *(KNOWN if kind == "model" else ())]
     near = get_close_matches(name, known, 1) or get_close_matches(name.rpartition("/")[2], known, 1, 0.4)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near and near[0] != name
-        else f"{local[0]} comes with the project and needs no network."
-    )
+    meant = near and near[0] != name
+    hint = f"did you mean {near[0]}?" if meant else f"{local[0]} comes with the project and needs no network."
     return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {why}; {hint}")
 
 
