@@ -82,9 +82,7 @@ results: $(READY)
 	$(BIN)/python -m tools.results
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.recipes
-	$(BIN)/python -m benchmarks.metrics_speed
-	$(BIN)/python -m benchmarks.data_memory
+	$(BIN)/python -m benchmarks.compare
 
 clean:
 	rm -rf .venv .venv-colab artifacts .pytest_cache .ruff_cache *.egg-info

@@ -1,7 +1,5 @@
 """microsoft/git-base's shape, with random weights: what can be built of it without the network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,66 +1,42 @@
-"""The popular recipe beside ours: training, the bytes of an evaluation, captions with beams.
+"""The popular recipe of a training beside ours: a step of each, timed in a process of its own.
 
-`python -m benchmarks.recipes` runs both in turn, on the same pictures and seed, at git-base's shape (random weights)
-and with git-tiny; prints a table and writes it, with every repeat, to benchmarks/results/recipes.json. The popular
-recipe is that of the guide most people follow: each caption padded to the tokenizer's limit, labels and the vocabulary
-head everywhere, each picture read and resized anew each time, AdamW as torch makes it, every logit of an evaluation
-kept. Ours is a CaptionTrainer's: its batches, its loss, its optimizer. Pictures that it prepares once, before the
-first step, are not timed. Nothing is frozen in either. Needs Linux, as metrics_speed does.
+The popular recipe is that of the guide most people follow: each caption padded to the tokenizer's limit, labels and the
+vocabulary head everywhere, each picture read and resized anew each time, AdamW as torch makes it, every logit of an
+evaluation kept. Ours is a CaptionTrainer's: its batches, its loss, its optimizer. Pictures that it prepares once,
+before the first step, are not timed. Nothing is frozen in either.
 """
 
-from __future__ import annotations
-
-import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from datasets import DatasetDict
-from datasets.utils.logging import disable_progress_bar
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
-from transformers.utils import logging
 
 from benchmarks.git_base import git_base
 from helpers.data import load_captions
-from helpers.device import best_device, device_name
-from helpers.families import load_checkpoint, picture_tokens, tokenizer_of
-from helpers.inference import pictures_read_once
-from helpers.paths import ROOT
+from helpers.families import load_checkpoint
+from helpers.notebook import start
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer, caption_loss
-from helpers.transforms import normalized_pixels, picture_pixels
-from tools.machine import keep, memory, processor_name
+from tools.machine import memory
 
-REPEATS, PICTURES, EVALUATED = 3, 256, 1000
-BEAMS, NEW_TOKENS, CAPTIONED = 4, 20, 4
-BYTES_A_LOGIT, BYTES_AN_ID = 4, 8
+PICTURES = 256
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A model to measure with.
+class Shape(NamedTuple):
+    """A model to measure with."""
 
-    Attributes:
-        load: gives the model and its processor, given the captions of each picture.
-        batch: pictures a step.
-        steps: steps that are timed together.
-    """
-
-    load: Callable[[Iterable[Sequence[str]]], tuple[PreTrainedModel, Any]]
-    batch: int
-    steps: int
+    load: Callable[[Iterable[Sequence[str]]], tuple[PreTrainedModel, Any]]  # captions of each picture → with processor
+    batch: int  # pictures a step
+    steps: int  # that are timed together
 
 
 SHAPES = {
@@ -74,38 +50,28 @@ class Recipe:
 
     Args:
         model: is trained, on the best device that there is.
-        batch: makes a batch of the rows of these numbers.
-        loss: of the model on a batch.
-        optimizer: makes the optimizer of a model.
-        precision: "fp32" or "bf16".
+        batch: row numbers → the batch of these rows.
+        loss: model, batch → its loss.
+        optimizer: of the model.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        batch: Callable[[list[int]], dict[str, torch.Tensor]],
-        loss: Callable[[PreTrainedModel, dict[str, torch.Tensor]], torch.Tensor],
-        optimizer: Callable[[PreTrainedModel], torch.optim.Optimizer],
-        precision: str,
-    ):
-        self.model, self.batch, self.loss = model.to(best_device()).train(), batch, loss
-        self.optimizer, self.precision = optimizer(self.model), precision
+    def __init__(self, model: PreTrainedModel, batch: Callable, loss: Callable, optimizer: torch.optim.Optimizer):
+        self.model, self.batch, self.loss, self.optimizer = model.train(), batch, loss, optimizer
 
     def step(self, rows: list[int]) -> dict[str, float]:
         """One step: seconds to make the batch, in forward and backward, in the optimizer; the loss before it."""
         times = [clock()]
         batch = {name: value.to(self.model.device) for name, value in self.batch(rows).items()}
         times.append(clock())
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            loss = self.loss(self.model, batch)
+        loss = self.loss(self.model, batch)
         loss.backward()
         times.append(clock())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)  # as the Trainer does
         self.optimizer.step()
         self.optimizer.zero_grad()
         times.append(clock())
-        parts = [after - before for before, after in pairwise(times)]
-        return dict(zip(("batch", "model", "optimizer"), parts, strict=True)) | {"loss": loss.item()}
+        parts = zip(("batch", "model", "optimizer"), pairwise(times), strict=True)
+        return {part: after - before for part, (before, after) in parts} | {"loss": loss.item()}
 
 
 def clock() -> float:
@@ -115,7 +81,7 @@ def clock() -> float:
     return time.perf_counter()
 
 
-def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precision: str = "fp32") -> Recipe:
+def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict) -> Recipe:
     """The popular recipe: the processor on each row, each time, and the model's own loss."""
 
     def prepare(rows: dict[str, list]) -> dict[str, torch.Tensor]:
@@ -123,24 +89,18 @@ def popular(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precis
         return processor(images=rows["image"], text=texts, padding="max_length", return_tensors="pt")
 
     train = dataset["train"].with_transform(prepare)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
     return Recipe(
-        model,
-        batch=lambda rows: train[rows],
-        loss=lambda model, batch: model(**batch, labels=batch["input_ids"]).loss,
-        optimizer=lambda model: torch.optim.AdamW(model.parameters(), lr=5e-5),
-        precision=precision,
+        model, train.__getitem__, lambda model, batch: model(**batch, labels=batch["input_ids"]).loss, optimizer
     )
 
 
-def ours(model: PreTrainedModel, processor: Any, dataset: DatasetDict, precision: str = "fp32") -> Recipe:
+def ours(model: PreTrainedModel, processor: Any, dataset: DatasetDict) -> Recipe:
     """Our recipe, taken from a CaptionTrainer."""
-    trainer = CaptionTrainer(model, processor, dataset, Settings.full().with_changes(precision=precision))
+    trainer = CaptionTrainer(model, processor, dataset, Settings.full())
+    rows = trainer.train_dataset
     return Recipe(
-        model,
-        batch=lambda rows: trainer.data_collator(trainer.train_dataset.__getitems__(rows)),
-        loss=caption_loss,
-        optimizer=lambda model: trainer.create_optimizer(),
-        precision=precision,
+        model, lambda i: trainer.data_collator(rows.__getitems__(i)), caption_loss, trainer.create_optimizer()
     )
 
 
@@ -153,104 +113,28 @@ def batches(pictures: int, size: int, seed: int = 0) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, pictures - size + 1, size)]
 
 
-def one_repeat(
-    shape: Shape, recipe: str, dataset: DatasetDict, precision: str = "fp32", repeat: int = 0
-) -> dict[str, float]:
+def one_repeat(shape: Shape, recipe: str, dataset: DatasetDict, repeat: int = 0) -> dict[str, float]:
     """One recipe in this process, after a step that is not timed.
 
     Args:
         shape: what is trained.
         recipe: the name of one.
         dataset: with the splits train and validation.
-        precision: "fp32" or "bf16".
         repeat: its number, from 0; each takes other pictures.
 
     Returns:
         batch, model, optimizer and step (seconds a step), pictures_a_second, outside (the share of a step that is
-        neither model nor optimizer), loss, operations (multiplications and additions of the model in a step, as torch
-        counts them) and megabytes (the most that this process ever held, or the GPU where there is one).
+        neither model nor optimizer), loss, and megabytes (the most that this process ever held).
     """
-    made = RECIPES[recipe](*shape.load(dataset["train"]["captions"]), dataset, precision)
+    made = RECIPES[recipe](*shape.load(dataset["train"]["captions"]), dataset)
     first, *rows = batches(len(dataset["train"]), shape.batch)
-    with FlopCounterMode(display=False) as counter:
-        made.step(first)
-    chosen = [rows[(repeat * shape.steps + i) % len(rows)] for i in range(shape.steps)]
+    made.step(first)
     began = clock()
-    steps = [made.step(each) for each in chosen]
+    steps = [made.step(rows[(repeat * shape.steps + i) % len(rows)]) for i in range(shape.steps)]
     seconds = (clock() - began) / shape.steps
     parts = {part: statistics.mean(step[part] for step in steps) for part in steps[0]}
-    return parts | {
-        "step": seconds,
-        "pictures_a_second": shape.batch / seconds,
-        "outside": 1 - (parts["model"] + parts["optimizer"]) / seconds,
-        "operations": counter.get_total_flops(),
-        "megabytes": torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory("VmHWM"),
-    }
-
-
-def in_a_process(name: str, recipe: str, precision: str, repeat: int) -> dict[str, float]:
-    """`one_repeat` in a process of its own, where the memory of the other recipe cannot slow it."""
-    command = [sys.executable, "-m", "benchmarks.recipes", "--one", name, recipe, precision, str(repeat)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
-
-
-def side_by_side(
-    name: str, precision: str = "fp32", repeats: int = REPEATS, ask: Callable[..., dict[str, float]] = in_a_process
-) -> dict[str, list[dict[str, float]]]:
-    """Both recipes in turn: for each, what `one_repeat` gave each time."""
-    found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in RECIPES}
-    for repeat in range(repeats):
-        for recipe in RECIPES:
-            found[recipe].append(ask(name, recipe, precision, repeat))
-    return found
-
-
-def evaluation_bytes(
-    model: PreTrainedModel, *, pictures: int, caption_tokens: int, padded_tokens: int, max_new_tokens: int
-) -> dict[str, int]:
-    """What an evaluation keeps until it is scored, counted from shapes.
-
-    Args:
-        model: a GIT, whose logits cover the picture's positions too.
-        pictures: how many are evaluated.
-        caption_tokens: of the longest caption, to which our labels are padded.
-        padded_tokens: to which the popular recipe pads.
-        max_new_tokens: the most that are generated of a caption, after its start token.
-
-    Returns:
-        Bytes of the popular recipe (logits and labels of every position) and of ours (token ids and labels).
-    """
-    positions = picture_tokens(model) + padded_tokens
-    logits = positions * model.config.vocab_size * BYTES_A_LOGIT
-    return {
-        "popular": pictures * (logits + padded_tokens * BYTES_AN_ID),
-        "ours": pictures * (1 + max_new_tokens + caption_tokens) * BYTES_AN_ID,
-    }
-
-
-def captioning(
-    model: PreTrainedModel, pixel_values: torch.Tensor, *, num_beams: int = BEAMS, repeats: int = REPEATS
-) -> dict[str, list[float]]:
-    """Seconds that `generate` takes, as it is and with each picture read once, in turn; the captions are identical."""
-    seconds: dict[str, list[float]] = {"popular": [], "ours": []}
-    length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
-    for _ in range(repeats):
-        said = []
-        for name, reading in {"popular": nullcontext(), "ours": pictures_read_once(model, num_beams)}.items():
-            began = clock()
-            with torch.inference_mode(), reading:
-                said.append(model.generate(pixel_values=pixel_values, num_beams=num_beams, do_sample=False, **length))
-            seconds[name].append(clock() - began)
-        if not torch.equal(*said):
-            raise AssertionError("The two ways say different captions.")
-    return seconds
-
-
-def spread(popular: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
-    """How many times as much the popular recipe takes: min, median and max over repeats."""
-    ratios = [theirs / own for theirs, own in zip(popular, ours, strict=True)]
-    return {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)}
+    speed = {"step": seconds, "pictures_a_second": shape.batch / seconds, "megabytes": memory("VmHWM")}
+    return parts | speed | {"outside": 1 - (parts["model"] + parts["optimizer"]) / seconds}
 
 
 def pictures() -> DatasetDict:
@@ -259,95 +143,9 @@ def pictures() -> DatasetDict:
     return DatasetDict(train=dataset["train"].select(range(PICTURES)), validation=dataset["validation"].select([0]))
 
 
-def trained(name: str, precision: str) -> dict[str, Any]:
-    """Everything about training a shape: each recipe's repeats and memory, and the ratios."""
-    found = side_by_side(name, precision)
-    steps = [[repeat["step"] for repeat in found[recipe]] for recipe in RECIPES]
-    megabytes = {recipe: statistics.median(repeat["megabytes"] for repeat in found[recipe]) for recipe in RECIPES}
-    return {"batch": SHAPES[name].batch, "repeats": found, "speed": spread(*steps), "megabytes": megabytes}
-
-
-def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
-    """The table that is printed and shown: a row a quantity, with both recipes and how many times as much."""
-
-    def row(what: str, pair: Sequence[float], form: str, times: str) -> dict[str, str]:
-        return {"": what, "popular recipe": form.format(pair[0]), "ours": form.format(pair[1]), "ratio": times}
-
-    def times(ratio: dict[str, float]) -> str:
-        return f"{ratio['median']:.1f} ({ratio['min']:.1f} to {ratio['max']:.1f})"
-
-    rows = []
-    for name, result in found["training"].items():
-        middle = {
-            part: [statistics.median(each[part] for each in result["repeats"][recipe]) for recipe in RECIPES]
-            for part in result["repeats"]["ours"][0]
-        }
-        memories = [result["megabytes"][recipe] / 1000 for recipe in RECIPES]
-        rows += [
-            row(f"{name}: seconds a step", middle["step"], "{:.2f}", times(result["speed"])),
-            row(f"{name}: pictures a second", middle["pictures_a_second"], "{:.2f}", times(result["speed"])),
-            row(f"{name}: outside the model", middle["outside"], "{:.1%}", ""),
-            row(f"{name}: memory, GB", memories, "{:.1f}", f"{memories[0] / memories[1]:.1f}"),
-        ]
-    kept = [found["evaluation"][recipe] / 1e6 for recipe in RECIPES]
-    rows.append(
-        row(f"git-base: evaluating {EVALUATED:,} pictures, MB kept", kept, "{:,.1f}", f"{kept[0] / kept[1]:,.0f}")
-    )
-    seconds = [statistics.median(found["generation"]["seconds"][recipe]) for recipe in RECIPES]
-    what = f"git-base: {CAPTIONED} captions with {BEAMS} beams, seconds"
-    return [*rows, row(what, seconds, "{:.2f}", times(found["generation"]["speed"]))]
-
-
-def machine() -> str:
-    """Where this was measured, in words."""
-    return (
-        f"{processor_name()}, {len(os.sched_getaffinity(0))} cores; {device_name()}; "
-        f"torch {version('torch')}, transformers {version('transformers')}"
-    )
-
-
-def measure() -> dict[str, Any]:
-    """Everything, as it is written."""
-    dataset = pictures()
-    precisions = ("fp32", "bf16") if torch.cuda.is_available() else ("fp32",)
-    names = {(name, each): name if each == "fp32" else f"{name}, {each}" for each in precisions for name in SHAPES}
-    found: dict[str, Any] = {"machine": machine()}
-    found["training"] = {said: trained(name, each) for (name, each), said in names.items()}
-    model, processor = git_base(dataset["train"]["captions"])
-    tokenizer = tokenizer_of(processor)
-    found["evaluation"] = evaluation_bytes(
-        model,
-        pictures=EVALUATED,
-        caption_tokens=max(len(tokenizer(captions[0]).input_ids) for captions in dataset["train"]["captions"]),
-        padded_tokens=tokenizer.model_max_length,
-        max_new_tokens=Settings.full().max_new_tokens,
-    )
-    pixels = normalized_pixels(picture_pixels(dataset["train"][:CAPTIONED]["image"], processor), processor)
-    seconds = captioning(model.to(best_device()), pixels.to(best_device()))
-    found["generation"] = {"seconds": seconds, "speed": spread(*seconds.values())}
-    return found | {"table": rows_of(found)}
-
-
-def main() -> None:
-    """Measures, prints and writes; or, in a process of its own, makes one repeat."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
-    asked = parser.parse_args().one
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    disable_progress_bar()
+if __name__ == "__main__":
+    name, recipe, repeat = sys.argv[1:]
+    start(Settings.full())
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CAPTIONING_ARTIFACTS"] = folder
-        if asked:
-            name, recipe, precision, repeat = asked
-            print(json.dumps(one_repeat(SHAPES[name], recipe, pictures(), precision, int(repeat))))
-            return
-        results = measure()
-    print(results["machine"])
-    for row in results["table"]:
-        print("{:<50} {:>14} {:>14} {:>22}".format(*row.values()))
-    keep("recipes", results)
-
-
-if __name__ == "__main__":
-    main()
+        print(json.dumps(one_repeat(SHAPES[name], recipe, pictures(), int(repeat))))

@@ -3,8 +3,6 @@
 Everywhere, predictions are one caption per picture, and references one or more captions per picture.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -39,14 +37,13 @@ def worst_captions(
     Returns:
         Rows with the keys picture (its number in the split), caption, reference (the nearest one) and errors (words).
     """
-    nearest = nearest_alignments(predictions, references)
     sure = [0.0] * len(predictions) if confidences is None else confidences
-    rows, order = [], []
-    for i, (place, out) in enumerate(nearest):
+    rows = []
+    for i, (place, out) in enumerate(nearest_alignments(predictions, references)):
         errors = out.substitutions + out.deletions + out.insertions
-        rows.append({"picture": i, "caption": predictions[i], "reference": references[i][place], "errors": errors})
-        order.append((-out.wer, sure[i], i))
-    return [rows[i] for *_, i in sorted(order)[:most]]
+        row = {"picture": i, "caption": predictions[i], "reference": references[i][place], "errors": errors}
+        rows.append((-out.wer, sure[i], i, row))
+    return [row for *_, row in sorted(rows)[:most]]
 
 
 def _differing(out: jiwer.WordOutput) -> tuple[list[int], list[int]]:
@@ -95,12 +92,9 @@ def word_mistakes(predictions: Sequence[str], references: Sequence[Sequence[str]
 
 
 def caption_lengths(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """How long captions are against their references.
+    """How long captions are, in words, against the mean of all their references: float, (pictures, 2).
 
     Not against the nearest reference alone: that one is chosen for being like the caption, in length too.
-
-    Returns:
-        Words, float, (pictures, 2): of the caption, and the mean of its references.
     """
     rows = zip(*normalized(predictions, references), strict=True)
     return np.array([[len(text.split()), np.mean([len(each.split()) for each in group])] for text, group in rows])
@@ -115,13 +109,9 @@ def collapse_warning(predictions: Sequence[str], references: Sequence[Sequence[s
     """One sentence when a captioner says nearly the same of every picture; empty where all is well.
 
     References may repeat too, in a set of few kinds of pictures, and a good captioner then repeats as they do. So
-    both thresholds are taken against the references:
-
-    - the most frequent caption is said of more pictures than halfway between the share of pictures that the most
-      frequent reference belongs to, and all of them: above 50.5 % where 100 pictures have 300 different references,
-      above 75 % where half of the pictures share a reference;
-    - or there are fewer than a tenth as many different captions as different first references: three captions in
-      turn for 100 different pictures.
+    the most frequent caption may be said of no more pictures than halfway between those that share the most frequent
+    reference and all of them (75 % where half of the pictures share it), and there must be at least a tenth as many
+    different captions as different first references.
     """
     predictions, groups = normalized(predictions, references)
     pictures, distinct = len(predictions), Counter(predictions)

@@ -1,6 +1,4 @@
-"""Captioners that need no training: a captioner that looks, and has learnt something, must beat them."""
-
-from __future__ import annotations
+"""Baselines that need no training: the most frequent caption, the nearest picture's, those of shuffled pictures."""
 
 import random
 from collections import Counter
@@ -23,12 +21,8 @@ Picture = TypeVar("Picture")
 def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> str:
     """The caption that most pictures have: the answer of a captioner that never looks.
 
-    Captions are counted after normalisation, once per picture. Of several that are as frequent, the most central is
-    taken; so where all captions differ, it is the most central one of all.
-
-    Args:
-        groups: the captions of each picture.
-        seed: of the draw that `most_central` compares.
+    The captions of each picture are counted after normalisation, once per picture. Of several that are as frequent, the
+    most central is taken, with this seed; so where all captions differ, it is the most central one of all.
 
     Returns:
         The caption, as it is first spelt.
@@ -39,18 +33,12 @@ def most_frequent_caption(groups: Sequence[Sequence[str]], *, seed: int = 0) -> 
         raise CaptioningError("There are no captions to choose from; give the captions of one or more pictures.")
     most = max(counts.values())
     tied = [text for text, count in counts.items() if count == most]
-    chosen = tied[0] if len(tied) == 1 else most_central([tied], seed=seed)
+    chosen = most_central([tied], seed=seed)
     return next(mine[chosen] for mine in spelt if chosen in mine)
 
 
 def most_central(groups: Sequence[Sequence[str]], *, most: int = 100, seed: int = 0) -> str:
-    """The caption with the fewest word errors against all others: a constant answer that a captioner has to beat.
-
-    Args:
-        groups: the captions of each picture.
-        most: how many captions are compared with each other, drawn at random.
-        seed: of the draw.
-    """
+    """The caption with the fewest word errors against all others, of at most `most` that are drawn with a seed."""
     captions = sorted({caption for group in groups for caption in group})
     drawn = random.Random(seed).sample(captions, min(most, len(captions)))
     return min(drawn, key=lambda caption: sum(word_errors([caption] * len(drawn), [[text] for text in drawn])[:, 0]))
@@ -88,18 +76,12 @@ def nearest_captions(
 
 def _features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size: int) -> torch.Tensor:
     """Of every picture of a split: (pictures, width)."""
-    prepared = prepare_pictures(split, processor)
-    starts = range(0, len(prepared), batch_size)
-    batches = (torch.stack(stored_pixels(prepared[start : start + batch_size])) for start in starts)
+    batches = (torch.stack(stored_pixels(rows)) for rows in prepare_pictures(split, processor).iter(batch_size))
     return torch.cat([picture_features(model, normalized_pixels(pixels, processor)) for pixels in batches])
 
 
 def shuffled_pictures(images: Sequence[Picture], seed: int = 0) -> list[Picture]:
     """The same pictures in another order, none in its own place: does a captioner look at all?
-
-    Args:
-        images: two or more pictures.
-        seed: of the order.
 
     Raises:
         CaptioningError: there are fewer than two pictures.

@@ -1,6 +1,4 @@
-"""Saving and loading a trained captioner: whole, with its record, and trained where it is not there."""
-
-from __future__ import annotations
+"""Saving and loading a trained captioner: whole, with its record, and trained first where there is none."""
 
 import hashlib
 import json
@@ -9,6 +7,7 @@ import os
 import reprlib
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ def read_record(output: str | Path) -> dict | None:
     """
     folder = captioner_folder(output)
     place = (folder if folder.exists() else beside(folder, "new")) / RECORD
-    try:
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         record = json.loads(place.read_text(encoding="utf-8"))
         known = {field.name for field in fields(Settings)}
         record["settings"] = {name: value for name, value in record["settings"].items() if name in known}
@@ -43,8 +42,6 @@ def read_record(output: str | Path) -> dict | None:
         kinds = {"profile": str, "steps": int, "planned_steps": int, "interrupted": bool}
         if all(isinstance(record[name], kind) for name, kind in kinds.items()):
             return record
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        pass
     if place.exists():
         logger.warning("%s cannot be read, so %s is taken for no captioner of ours.", place, output)
     return None
@@ -74,27 +71,19 @@ def differences(record: Mapping[str, Any], settings: Settings, data: str | None 
 
     Args:
         record: what lies beside the captioner.
-        settings: the values that are wanted.
-        data: the fingerprint of the training split that is wanted; None where it does not matter.
+        settings, data: what is wanted; None for the fingerprint of the training split where it does not matter.
     """
     saved, now = record["settings"], settings.training_values()
-    changed = [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]
-    if changed:
+    if changed := [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]:
         return f"other settings ({', '.join(changed)})"
     return "other pictures or captions" if data and record.get("data", data) != data else ""
 
 
 def save_captioner(trainer: Any) -> Path:
-    """Saves the model, its processor, the settings and the history.
+    """Saves the model of a trained CaptionTrainer, its processor, the settings and the history; returns the folder.
 
     Everything is written beside the old captioner first and then renamed, so what is there is always whole. A
     captioner that was trained with other values is moved aside, not overwritten.
-
-    Args:
-        trainer: a CaptionTrainer after its training.
-
-    Returns:
-        The captioner's folder.
 
     Raises:
         SettingsError: it could not be written; the old captioner is as it was, and the new one still in memory.
@@ -130,10 +119,9 @@ def save_captioner(trainer: Any) -> Path:
         fresh.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(
-            f"The captioner could not be saved in {settings.output} ({reason}); it is still in memory: mend that, and "
-            "run save_captioner(trainer) again."
+            f"The captioner could not be saved in {settings.output} ({getattr(error, 'strerror', None) or error}); it "
+            "is still in memory: mend that, and run save_captioner(trainer) again."
         ) from None
     return folder
 
@@ -151,8 +139,7 @@ def load_or_train(
     Args:
         settings: what to train. Values that training does not depend on may differ from the saved ones.
         dataset: what `load_captions(settings.dataset)` gave, where you have it. A saved captioner that learnt from
-            another training split is not used then: its score would mean nothing, because a picture that it learnt
-            from may be a test picture now.
+            another training split is not used then: a picture that it learnt from may be a test picture now.
         resume: continue a training that was interrupted, where its captioner would be used as it is. A training that
             left no captioner, because its process died, is continued in any case.
 
@@ -169,14 +156,13 @@ def load_or_train(
     why = differences(record, settings, data) if record else ""
     if record and not why and not (resume and record["interrupted"]):
         if record["interrupted"]:
-            message = "This captioner was stopped at step %d of %d; it is used as it is."
-            logger.warning(message, record["steps"], record["planned_steps"])
+            steps = record["steps"], record["planned_steps"]
+            logger.warning("This captioner was stopped at step %d of %d; it is used as it is.", *steps)
         try:
             return load_checkpoint(settings.output)
         except CheckpointError as error:
-            aside = move_aside(captioner_folder(settings.output))
+            record, aside = None, move_aside(captioner_folder(settings.output))
             logger.warning("%s It was moved to %s; training another.", error, aside.name)
-            record = None
     if why:
         logger.warning("The saved captioner was trained with %s. Training again.", why)
     elif not record:
@@ -185,8 +171,7 @@ def load_or_train(
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
     trainer = CaptionTrainer(model, processor, dataset, settings, data)
-    checkpoint = unfinished(settings, trainer.data)
-    if checkpoint:
+    if checkpoint := unfinished(settings, trainer.data):
         logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
     elif record and not why:
         logger.warning("Nothing is left of the training that was stopped; beginning it anew.")

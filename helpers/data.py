@@ -1,6 +1,4 @@
-"""A captioned data set in, a checked DatasetDict with the columns image and captions out."""
-
-from __future__ import annotations
+"""Loading a captioned data set: checked rows, the splits train, validation and test, a report of what was left out."""
 
 import hashlib
 import logging
@@ -44,8 +42,7 @@ def load_captions(
         or nearly so, stay together, and rows keep their order.
 
     Raises:
-        DataError: no caption column, no picture column, an empty split, or more than `max_left_out` of the rows
-            unusable.
+        DataError: no column of captions or pictures, an empty split, or more rows unusable than `max_left_out`.
     """
     if isinstance(max_left_out, bool) or not isinstance(max_left_out, (int, float)) or not 0 <= max_left_out <= 1:
         raise DataError(f"max_left_out is {max_left_out!r}; give a share from 0 to 1.")
@@ -56,15 +53,13 @@ def load_captions(
     kinds = Counter(entry["kind"] for entry in left_out)
     counted = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common())
     if len(left_out) > max_left_out * rows:
-        first = left_out[0]
+        first = "{split} row {row}: {reason}".format(**left_out[0])
         raise DataError(
-            f"{name}: {len(left_out)} of {rows} rows cannot be used ({counted}); the first is {first['split']} row "
-            f"{first['row']}: {first['reason']}. data_report({name!r}) lists them; mend them, or raise max_left_out "
-            f"above {max_left_out}."
+            f"{name}: {len(left_out)} of {rows} rows cannot be used ({counted}); the first is {first}. "
+            f"data_report({name!r}) lists them; mend them, or raise max_left_out above {max_left_out}."
         )
-    for split, dataset in splits.items():
-        if not len(dataset):
-            raise DataError(f"{name}: the split {split} has no rows that can be used; add some, or remove the split.")
+    if empty := [split for split, dataset in splits.items() if not len(dataset)]:
+        raise DataError(f"{name}: the split {empty[0]} has no rows that can be used; add some, or remove the split.")
     if left_out:
         message = "%s: left out %d of %d rows, %s; data_report(%r) lists them."
         logger.warning(message, name, len(left_out), rows, counted, name)
@@ -80,16 +75,13 @@ def data_report(name: str, *, caption_columns: str | list[str] | None = None, im
         in another split too, or look nearly the same as one that does) and reason.
     """
     splits, left_out = _read(name, caption_columns, images)
-    numbers, rows = copies.numbers_of_bytes(splits), []
-    for row in copies_by_split(splits):
-        split = row["split"]
-        repeated = sum(count for count in Counter(numbers[split].tolist()).values() if count > 1)
-        captions, shared = sum(map(len, splits[split]["captions"])), row["in_other_splits"]
-        counts = {"captions": captions, "identical_pictures": repeated, "in_other_splits": shared}
-        rows.append({"split": split, "row": "all", "pictures": row["pictures"], **counts, "reason": ""})
-    blank = dict.fromkeys(("pictures", "captions", "identical_pictures", "in_other_splits"), 0)
-    for entry in left_out:
-        rows.append({"split": entry["split"], "row": str(entry["row"]), **blank, "reason": entry["reason"]})
+    shared, rows = copies.in_other_splits(copies.groups_by_split(splits)), []
+    for split, numbers in copies.numbers_of_bytes(splits).items():
+        repeated = sum(count for count in Counter(numbers.tolist()).values() if count > 1)
+        counts = {"pictures": len(numbers), "captions": sum(map(len, splits[split]["captions"]))}
+        counts |= {"identical_pictures": repeated, "in_other_splits": shared[split]}
+        rows.append({"split": split, "row": "all", **counts, "reason": ""})
+    rows += [dict.fromkeys(counts, 0) | entry for entry in left_out]
     return Dataset.from_list(rows)
 
 
@@ -100,19 +92,14 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
         A row for each split: split, pictures, copies (pictures that repeat another one of the split) and
         in_other_splits (pictures of which another split has a copy).
     """
-    groups, rows = copies.groups_by_split(splits), []
+    groups = copies.groups_by_split(splits)
+    counts = {split: {"pictures": len(g), "copies": len(g) - len(np.unique(g))} for split, g in groups.items()}
     shared = copies.in_other_splits(groups)
-    for split, numbers in groups.items():
-        repeated = len(numbers) - len(np.unique(numbers))
-        rows.append({"split": split, "pictures": len(numbers), "copies": repeated, "in_other_splits": shared[split]})
-    return rows
+    return [{"split": split, **counts[split], "in_other_splits": shared[split]} for split in groups]
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
-    """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ.
-
-    Two copies of one picture, in other sizes or formats, differ in a few bits; two pictures in many.
-    """
+    """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ, few where one is a copy."""
     return [copies.perceptual_hash(picture) for picture in dataset["image"]]
 
 
@@ -138,7 +125,7 @@ def _read(name: str, caption_columns: str | list[str] | None, images: str | None
     splits, left_out = DatasetDict(), []
     for split, table in read_tables(str(name), images).items():
         splits[split], faults = usable(table, name, split, caption_columns)
-        left_out += [{"split": split, "row": i, "kind": kind, "reason": why} for i, (kind, why) in faults.items()]
+        left_out += [{"split": split, "row": str(i), "kind": kind, "reason": why} for i, (kind, why) in faults.items()]
     return splits, left_out
 
 
@@ -174,15 +161,12 @@ def _renamed(splits: DatasetDict, name: str) -> DatasetDict:
     """The splits by their names here, in order; without others, which no one learns from."""
     if len(splits) == 1:
         return DatasetDict({"train": next(iter(splits.values()))})
-    known = DatasetDict()
-    for split, dataset in splits.items():
-        meant = SPLITS.get(split)
-        if meant in known:
+    known: dict[str, str] = {}
+    for split in splits:
+        if (meant := SPLITS.get(split)) and known.setdefault(meant, split) != split:
             raise DataError(f"{name} has two splits for {meant}, of which {split} is one; remove or rename one.")
-        if meant:
-            known[meant] = dataset
     if "train" not in known:
         raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
     if others := [split for split in splits if split not in SPLITS]:
         logger.warning("%s: left out the splits %s; only train, validation and test are used.", name, ", ".join(others))
-    return DatasetDict({split: known[split] for split in ("train", "validation", "test") if split in known})
+    return DatasetDict({split: splits[known[split]] for split in ("train", "validation", "test") if split in known})

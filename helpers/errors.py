@@ -1,9 +1,9 @@
-"""What the helpers raise on purpose: one sentence that names the thing and says what to do."""
-
-from __future__ import annotations
+"""Errors that the helpers raise on purpose: one sentence each that names the thing and says what to do."""
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 _TOKEN = re.compile(r"hf_\w{6,}")
@@ -62,12 +62,23 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
 
 
+@contextmanager
+def readable(kind: type[CaptioningError], sentence: Callable[[Exception], str]) -> Iterator[None]:
+    """Turns what a library raises inside a `with` block into an error of this kind; the project's own pass."""
+    try:
+        yield
+    except CaptioningError:
+        raise
+    except Exception as error:
+        raise kind(sentence(error)) from None
+
+
 def is_memory_error(error: BaseException) -> bool:
     """Whether torch, numpy or Python ran out of memory: torch says so on a CPU in a plain RuntimeError."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-class enough_memory:
+class enough_memory(AbstractContextManager):
     """Turns a lack of memory inside a `with` block into one sentence.
 
     Args:
@@ -80,9 +91,6 @@ class enough_memory:
 
     def __init__(self, doing: str, **values: int):
         self.doing, self.values = doing, values
-
-    def __enter__(self) -> None:
-        pass
 
     def __exit__(self, kind: Any, error: BaseException | None, frames: Any) -> None:
         if error is None or not is_memory_error(error):

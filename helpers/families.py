@@ -3,15 +3,13 @@
 GIT reads a picture as a row of patch tokens and writes the caption after them, one token at a time. BLIP and a
 VisionEncoderDecoder (a ViT and a GPT-2) keep the picture apart: their text part looks at it through cross-attention.
 
-What a caption begins and ends with is made a property of the tokenizer when it is loaded, so nothing else has to know:
-`tokenizer(caption)` gives what the model is trained on, and generation ends where the tokenizer would.
+A tokenizer is set up when it is loaded: `tokenizer(caption)` begins and ends as the model is trained on it.
 """
 
-from __future__ import annotations
-
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +26,7 @@ from transformers import (
 )
 
 from helpers.device import best_device
-from helpers.errors import CaptioningError, CheckpointError, enough_memory, first_line, is_memory_error
+from helpers.errors import CheckpointError, enough_memory, first_line, readable
 from helpers.reading.locate import locate
 
 logger = logging.getLogger(__name__)
@@ -69,21 +67,15 @@ def _frame(tokenizer: Any, *edges: str | None) -> None:
     """Makes a tokenizer put these tokens around every text, cut or not: the last one after it, any other before."""
     if None in edges:
         raise ValueError("its vocabulary lacks a token that begins or ends a caption")
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=[*edges[:-1], "$A", edges[-1]],
-        special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in edges],
-    )
+    tokens = [(token, tokenizer.convert_tokens_to_ids(token)) for token in edges]
+    template = TemplateProcessing(single=[*edges[:-1], "$A", edges[-1]], special_tokens=tokens)
+    tokenizer.backend_tokenizer.post_processor = template
 
 
-def _git_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
-    # The decoder runs on (batch, picture + text, width); its head, which is wide, on the text's positions alone.
+def _next_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
+    # GIT's decoder runs on (batch, picture + text, width); its head, which is wide, on the text's positions alone.
     tokens = batch["labels"].shape[1]
     logits = model(**model_inputs(batch), logits_to_keep=tokens, use_cache=False).logits  # (batch, tokens, vocabulary)
-    return logits[:, :-1], batch["labels"][:, 1:]  # positions: tokens - 1
-
-
-def _blip_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
-    logits = model(**model_inputs(batch)).logits  # (batch, tokens, vocabulary)
     return logits[:, :-1], batch["labels"][:, 1:]  # positions: tokens - 1
 
 
@@ -96,8 +88,8 @@ def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
 
 
 FAMILIES = {
-    "git": Family(AutoProcessor, "git.image_encoder", "vision_config", _git_aligned, sees_patches=True, rereads=True),
-    "blip": Family(AutoProcessor, "vision_model", "vision_config", _blip_aligned, _blip_tokens),
+    "git": Family(AutoProcessor, "git.image_encoder", "vision_config", _next_aligned, sees_patches=True, rereads=True),
+    "blip": Family(AutoProcessor, "vision_model", "vision_config", _next_aligned, _blip_tokens),
     # AutoProcessor finds the tokenizer alone. TrOCR's processor joins any image processor and any tokenizer, and what
     # it saves AutoProcessor can load.
     "vision-encoder-decoder": Family(TrOCRProcessor, "encoder", "encoder", _decoder_aligned, _decoder_tokens),
@@ -106,10 +98,9 @@ FAMILIES = {
 
 def family_of(model: PreTrainedModel) -> Family:
     """What is known of a model's family, or a CheckpointError where it is of another."""
-    kind = model.config.model_type
-    if kind not in FAMILIES:
-        raise CheckpointError(f"A {kind} model is of no known family; choose one of {', '.join(FAMILIES)}.")
-    return FAMILIES[kind]
+    if (kind := model.config.model_type) in FAMILIES:
+        return FAMILIES[kind]
+    raise CheckpointError(f"A {kind} model is of no known family; choose one of {', '.join(FAMILIES)}.")
 
 
 def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -139,13 +130,13 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
 
 def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
-    with _readable(name):
+    with _readable(name), enough_memory(f"the checkpoint {name}"):
         return _processor(name, locate(name, "model"))
 
 
 def vision_config_of(name: str) -> PretrainedConfig:
     """How a checkpoint's vision encoder is built, without its weights: `image_size` and `patch_size`, in pixels."""
-    with _readable(name):
+    with _readable(name), enough_memory(f"the checkpoint {name}"):
         family, config = _known(name, locate(name, "model"))
         return getattr(config, family.vision_config)
 
@@ -166,26 +157,15 @@ def _processor(name: str, place: str) -> ProcessorMixin:
 
 def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
     """The family and the config of the checkpoint in a place that was located."""
-    kind = PretrainedConfig.get_config_dict(place)[0].get("model_type")
-    if kind not in FAMILIES:
-        what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
-        raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
-    return FAMILIES[kind], AutoConfig.from_pretrained(place)
+    if (kind := PretrainedConfig.get_config_dict(place)[0].get("model_type")) in FAMILIES:
+        return FAMILIES[kind], AutoConfig.from_pretrained(place)
+    what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
+    raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
 
 
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Says in one sentence what the libraries cannot read of a checkpoint."""
-    try:
-        yield
-    except (CaptioningError, MemoryError):
-        raise
-    except Exception as error:
-        if is_memory_error(error):
-            raise
-        raise CheckpointError(
-            f"The checkpoint {name} cannot be read ({first_line(error)}); copy or download it again, or name another."
-        ) from None
+def _readable(name: str) -> AbstractContextManager:
+    sentence = "The checkpoint {} cannot be read ({}); copy or download it again, or name another."
+    return readable(CheckpointError, lambda error: sentence.format(name, first_line(error)))
 
 
 def image_processor_of(processor: Any) -> Any:
@@ -235,8 +215,7 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
     """Pairs each prediction with the token that it should have been.
 
     GIT and BLIP predict at text position t the token at t + 1, so the logits lose their last position and the labels
-    their first. A VisionEncoderDecoder is given its labels one position later, so that its logits and labels stand at
-    the same places already.
+    their first. A VisionEncoderDecoder is given its labels one position later, so its logits stand at their places.
 
     Args:
         model: a captioner.
@@ -252,9 +231,8 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
 
 def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:
     """How many parameters each part of a captioner has: rows with the keys part, parameters and share."""
-    total = sum(p.numel() for p in model.parameters())
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
-        part = ".".join(name.split(".")[:2]) if name.startswith(f"{model.base_model_prefix}.") else name.split(".")[0]
-        counts[part] = counts.get(part, 0) + parameter.numel()
-    return [{"part": part, "parameters": f"{n:,}", "share": f"{n / total:.0%}"} for part, n in counts.items()]
+        depth = 2 if name.startswith(f"{model.base_model_prefix}.") else 1
+        counts[".".join(name.split(".")[:depth])] += parameter.numel()
+    return [{"part": part, "parameters": f"{n:,}", "share": f"{n / counts.total():.0%}"} for part, n in counts.items()]

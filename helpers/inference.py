@@ -1,7 +1,5 @@
 """Inference: captions of pictures in batches, by greedy or beam search, with confidence and word probabilities."""
 
-from __future__ import annotations
-
 import logging
 import os
 import reprlib
@@ -23,7 +21,7 @@ from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
 from helpers.paths import resolve, write_whole
 from helpers.reading.pictures import SUFFIXES, check_image, load_image
-from helpers.transforms import normalized_pixels, pixels_and_kept, report_crops
+from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +30,11 @@ HALF_A_LETTER = "\ufffd"  # what a tokenizer decodes the first bytes of a letter
 
 @dataclass(frozen=True)
 class Caption:
-    """What the model says of one picture.
-
-    Attributes:
-        text: the caption.
-        confidence: geometric mean of the token probabilities, end token included, 0 to 1.
-        words: each word with its probability, which multiplies those of its pieces.
-    """
+    """What the model says of one picture."""
 
     text: str
-    confidence: float
-    words: tuple[tuple[str, float], ...]
+    confidence: float  # geometric mean of the token probabilities, end token included, 0 to 1
+    words: tuple[tuple[str, float], ...]  # each with its probability, which multiplies those of its pieces
 
     def __str__(self) -> str:
         return self.text
@@ -83,13 +75,12 @@ def caption_images(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SettingsError(f"{name} is {reprlib.repr(value)}; give a whole number from 1.")
     model.eval()
-    captions: list[Caption] = []
-    kept: list[float] = []
+    captions, kept = [], []
     for start in range(0, len(images), batch_size):
         pictures = [load_image(image) for image in images[start : start + batch_size]]
-        pixels, shares = pixels_and_kept(pictures, processor)  # uint8, (batch, 3, height, width)
+        kept += [kept_share(picture.size, processor) for picture in pictures]
+        pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
         pixel_values = normalized_pixels(pixels, processor).to(model.device)  # float, the same shape
-        kept += shares
         with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
             out = model.generate(
                 **generation_inputs({"pixel_values": pixel_values}),
@@ -112,10 +103,8 @@ def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, *
     """Captions every picture in a folder, folders inside it left out.
 
     Args:
-        model: a captioner.
-        processor: its processor.
+        model, processor, options: as `caption_images` takes them.
         folder: as `resolve` takes it.
-        options: as `caption_images` takes them.
 
     Returns:
         The name of each file that can be read → its Caption, by name. The others are logged.
@@ -140,23 +129,17 @@ def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, *
 
 
 def save_captions(folder: str | Path, captions: Mapping[str, Caption]) -> Path:
-    """Writes captions.csv into a folder, as `load_captions` reads it: file_name, caption, confidence.
-
-    A table that is there already stays as it is, and that is logged.
-
-    Args:
-        folder: as `resolve` takes it.
-        captions: as `caption_folder` gives them.
+    """Writes what `caption_folder` gave into captions.csv in the folder, as `load_captions` reads it.
 
     Returns:
-        The table.
+        The table: file_name, caption, confidence. One that is there already stays as it is, and that is logged.
     """
     table = resolve(folder) / "captions.csv"
+    rows = [{"file_name": n, "caption": c.text, "confidence": round(c.confidence, 3)} for n, c in captions.items()]
     if table.exists():
         logger.warning("%s is there already, and stays; rename it to get a new one.", table.name)
-        return table
-    rows = [{"file_name": n, "caption": c.text, "confidence": round(c.confidence, 3)} for n, c in captions.items()]
-    write_whole(table, Dataset.from_list(rows).to_pandas().to_csv(index=False))
+    else:
+        write_whole(table, Dataset.from_list(rows).to_pandas().to_csv(index=False))
     return table
 
 
@@ -183,14 +166,13 @@ def word_places(token_ids: Sequence[int], tokenizer: Any) -> list[tuple[str, lis
     """
     special = set(tokenizer.all_special_ids)
     words: list[tuple[str, list[int]]] = []
-    before: list[int] = []
-    text, waiting = "", []  # what is decoded so far; places whose piece belongs to no word yet
+    text, pieces, waiting = "", [], []  # what is decoded so far, of which pieces; places that belong to no word yet
     for place, token_id in enumerate(token_ids):
         if token_id in special:
             continue
-        before.append(token_id)
+        pieces.append(token_id)
         waiting.append(place)
-        longer = tokenizer.decode(before)
+        longer = tokenizer.decode(pieces)
         added = longer[len(text) :]
         if not added.strip() or longer.endswith(HALF_A_LETTER):
             continue  # a byte-level piece may be a space or the first bytes of a letter: the next one completes it
@@ -209,13 +191,8 @@ def pictures_read_once(model: PreTrainedModel, num_beams: int) -> Iterator[None]
 
     GIT's `generate` makes num_beams rows of each picture before the first pass through the model. These rows are equal
     until the first token is chosen. So that pass is done on one row per picture, and what comes of it is repeated: the
-    logits, and the cache, which holds the picture from then on. `generate` itself stays the library's.
-
-    BLIP and a VisionEncoderDecoder encode a picture before they make rows of it; for them nothing is changed.
-
-    Args:
-        model: a captioner.
-        num_beams: what `generate` is given.
+    logits, and the cache, which holds the picture from then on. `generate` itself stays the library's. BLIP and a
+    VisionEncoderDecoder encode a picture before they make rows of it; for them nothing is changed.
     """
     if num_beams == 1 or not family_of(model).rereads:
         yield
@@ -237,12 +214,6 @@ def pictures_read_once(model: PreTrainedModel, num_beams: int) -> Iterator[None]
             outputs.logits = outputs.logits.repeat_interleave(num_beams, dim=0)  # (batch, …) → (batch * beams, …)
             outputs.past_key_values.batch_repeat_interleave(num_beams)  # each layer's keys and values alike
 
-    hooks = [
-        model.register_forward_pre_hook(one_row_per_picture, with_kwargs=True),
-        model.register_forward_hook(one_row_per_beam),
-    ]
-    try:
+    before_pass = model.register_forward_pre_hook(one_row_per_picture, with_kwargs=True)
+    with before_pass, model.register_forward_hook(one_row_per_beam):  # the hooks are removed at its end
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -1,7 +1,5 @@
 """Notebook helpers: start (seed, log, versions), a helper's source, Markdown tables, a server for a folder."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import logging
@@ -34,19 +32,14 @@ PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingfa
 def start(settings: Settings) -> Markdown:
     """Seeds everything, shows what the helpers have to say, and quiets what the libraries say of themselves.
 
-    Args:
-        settings: of this notebook.
-
     Returns:
-        The versions, the device and the settings, as a table.
+        The versions, the device and the notebook's settings, as a table.
     """
     set_seed(settings.seed)
     log = logging.getLogger("helpers")
     log.setLevel(logging.INFO)
     if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
+        log.addHandler(logging.StreamHandler())
         log.propagate = False
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -1,7 +1,5 @@
 """Paths: project root, artifacts folder, relative names, output folders; files written whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import reprlib
@@ -75,10 +73,6 @@ def write_whole(path: Path, text: str) -> None:
 
 def check_output(output: str, checkpoint: str) -> None:
     """Makes sure, before an hour of training and not after it, that the captioner can be saved.
-
-    Args:
-        output: Settings.output.
-        checkpoint: Settings.checkpoint, which is not to be overwritten.
 
     Raises:
         SettingsError: the output folder is a file, holds other things than a captioner, or cannot be written to.

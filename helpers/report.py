@@ -1,7 +1,5 @@
 """The report and the evaluation on disk: an HTML page that holds its figures, and JSON files of what was measured."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

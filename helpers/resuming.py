@@ -1,13 +1,11 @@
 """Stopping and resuming a training: its checkpoints on disk, and what its history says of the weights that it kept."""
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -19,6 +17,8 @@ from helpers.paths import beside, captioner_folder, write_whole
 from helpers.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+TORCH_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # of a Trainer's checkpoint, zipped by torch.save
 
 
 def checkpoints_folder(settings: Settings) -> Path:
@@ -66,51 +66,36 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
 
 
 def unfinished(settings: Settings, data: str) -> Path | None:
-    """The newest whole checkpoint of a training that did not come to its end, or None.
+    """The newest whole checkpoint of a training that was `begun` with these and did not come to its end, or None.
 
     Checkpoints are written in place, so the last one may have been cut off; it is left out then.
-
-    Args:
-        settings: the values that it was begun with.
-        data: the fingerprint of the pictures and captions that it was begun with.
     """
-    folder = checkpoints_folder(settings)
-    try:
-        if (folder / "begun.json").read_text(encoding="utf-8") != begun(settings, data):
-            return None
-    except (OSError, ValueError):
-        return None
-    newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
-    return next(filter(_is_whole, newest_first), None)
+    folder, values = checkpoints_folder(settings), settings.training_values()
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        began = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
+        if began["data"] == data and values | began["values"] == values:  # an older version wrote fewer values
+            newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
+            return next(filter(_is_whole, newest_first), None)
+    return None
 
 
 def _is_whole(checkpoint: Path) -> bool:
     """Whether all files of a Trainer's checkpoint are there and can be read to their ends."""
-    try:
+    with suppress(OSError, ValueError, BadZipFile, SafetensorError):
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         with safe_open(checkpoint / "model.safetensors", "pt"):
-            pass
-        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
-            with ZipFile(checkpoint / name) as file:
-                if file.testzip():
-                    return False
-    except (OSError, ValueError, BadZipFile, SafetensorError):
-        return False
-    return True
+            return not any(ZipFile(checkpoint / name).testzip() for name in TORCH_FILES)
+    return False
 
 
 def kept_row(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The row that was measured on the validation split with the weights that a training kept, or None.
+    """The row of a log_history that was measured on the validation split with the weights that were kept, or None.
 
     A training that came to its end keeps those of the step after the first with the fewest word errors, a stopped one
     those of its last step.
-
-    Args:
-        history: the Trainer's log_history.
     """
     measured = {row["step"]: row for row in history if "eval_wer" in row and row["step"] > 0}
-    stopped = [row["step"] for row in history if "interrupted" in row]
-    if stopped:
+    if stopped := [row["step"] for row in history if "interrupted" in row]:
         return measured.get(stopped[-1])
     ended = any("train_runtime" in row for row in history)
     return min(measured.values(), key=lambda row: row["eval_wer"], default=None) if ended else None

@@ -6,15 +6,13 @@ import os
 import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 
-from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from helpers.errors import SettingsError
+from helpers.errors import SettingsError, readable
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-# A change of these trains nothing anew. One of them has a part in training: max_new_tokens also cuts the captions by
-# which the step to keep is chosen.
-NOT_TRAINING = ("max_new_tokens", "num_beams", "output", "push_to")
+# A change of these trains nothing anew. max_new_tokens is none of them: it cuts the captions that choose the kept step.
+NOT_TRAINING = ("num_beams", "output", "push_to")
 WHOLE = ("batch_size", "max_new_tokens", "num_beams", "seed")
 RANGES = {"epochs": (0, 1000), "batch_size": (1, 4096), "learning_rate": (0, 1), "warmup": (0, 1)}
 RANGES |= {"weight_decay": (0, 1), "max_new_tokens": (1, 512), "num_beams": (1, 64), "seed": (0, 2**32 - 1)}
@@ -61,19 +59,15 @@ class Settings:
             value, whole, above = getattr(self, name), name in WHOLE, name in ("epochs", "learning_rate")
             number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
             if not number or not low <= value <= high or (above and value == low):
-                wanted = f"{'a whole number' if whole else 'a number'} {'above' if above else 'from'} {low}"
-                wanted += f" {'up to' if above else 'to'} {high}"
-                raise SettingsError(f"Settings.{name} is {reprlib.repr(value)}; give {wanted}.")
+                wanted = f"{'whole ' * whole}number {f'above {low} up' if above else f'from {low}'} to {high}"
+                raise SettingsError(f"Settings.{name} is {reprlib.repr(value)}; give a {wanted}.")
         for name in ("dataset", "checkpoint", "output", "push_to"):
             value = getattr(self, name)
             if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):
                 raise SettingsError(f"Settings.{name} is {value!r}; give a name in quotation marks.")
-        try:
+        advice = "give owner/name, or a name alone for your own account"
+        with readable(SettingsError, lambda _: f"Settings.push_to is {self.push_to!r}; {advice}."):
             validate_repo_id(self.push_to or "name")
-        except HFValidationError:
-            raise SettingsError(
-                f"Settings.push_to is {self.push_to!r}; give owner/name, or a name alone for your own account."
-            ) from None
         if not isinstance(self.freeze_vision, bool):
             raise SettingsError(f"Settings.freeze_vision is {self.freeze_vision!r}; give True or False.")
         if self.precision not in PRECISIONS:
@@ -88,14 +82,9 @@ class Settings:
     def full(cls) -> Settings:
         """microsoft/git-base on one GPU of 16 GB; needs the network once, to fetch the checkpoint."""
         return cls(
-            checkpoint="microsoft/git-base",
-            epochs=6,
-            batch_size=16,
-            learning_rate=5e-5,
-            weight_decay=0.05,
-            freeze_vision=False,
-            num_beams=4,
-        )
+            checkpoint="microsoft/git-base", epochs=6, batch_size=16, learning_rate=5e-5, weight_decay=0.05,
+            freeze_vision=False, num_beams=4,
+        )  # fmt: skip
 
     @classmethod
     def from_environment(cls) -> Settings:

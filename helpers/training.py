@@ -1,7 +1,5 @@
 """Training: the loss, overfitting one batch, training arguments, and a Trainer that evaluates generated captions."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -40,8 +38,7 @@ def overfit_one_batch(
     Args:
         model: is changed; give it a copy.
         batch: as `CaptionCollator` makes it.
-        steps: how often.
-        learning_rate: of AdamW.
+        steps, learning_rate: of AdamW.
 
     Returns:
         The loss before each step, in nats per token.
@@ -166,8 +163,7 @@ class CaptionTrainer(Trainer):
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Trains. It can be stopped and continued; see `resumable`."""
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
-        fresh = resume_from_checkpoint is None
-        with resumable(self, fresh=fresh), enough_memory("training", **values):
+        with resumable(self, fresh=resume_from_checkpoint is None), enough_memory("training", **values):
             output = super().train(resume_from_checkpoint, **kwargs)
             if not improved(self.state.log_history):
                 logger.warning(

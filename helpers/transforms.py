@@ -1,7 +1,5 @@
 """Preprocessing: pictures to pixel values, captions to token ids, rows to padded batches with labels."""
 
-from __future__ import annotations
-
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 from datasets import Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
+from torch.nn.utils.rnn import pad_sequence
 
 from helpers.errors import DataError
 from helpers.families import image_processor_of, tokenizer_of
@@ -26,24 +25,13 @@ MUCH_CUT = 0.8  # a centre crop that leaves less than this share of a picture is
 def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
     """Resizes and crops pictures as the processor does, and stops before it turns pixels into real numbers.
 
-    Args:
-        images: PIL pictures in RGB.
-        processor: the checkpoint's processor.
-
     Returns:
-        uint8, (pictures, 3, height, width).
+        uint8, (pictures, 3, height, width), of PIL pictures in RGB.
     """
-    return pixels_and_kept(images, processor)[0]
-
-
-def pixels_and_kept(images: Sequence[Any], processor: Any) -> tuple[np.ndarray, list[float]]:
-    """`picture_pixels`, and `kept_share` of each picture."""
-    kept = [kept_share(image.size, processor) for image in images]
     # Of a very wide or high picture only the middle is resized: the crop leaves no more, and the rest may be gigabytes.
-    middles = [_middle(image) if share < 0.1 else image for image, share in zip(images, kept, strict=True)]
+    middles = [_middle(image) if kept_share(image.size, processor) < 0.1 else image for image in images]
     resized = image_processor_of(processor)(middles, do_rescale=False, do_normalize=False, return_tensors="np")
-    pixels = np.clip(np.rint(resized["pixel_values"]), 0, 255)  # (pictures, 3, height, width), as float
-    return pixels.astype(np.uint8), kept
+    return np.clip(np.rint(resized["pixel_values"]), 0, 255).astype(np.uint8)  # (pictures, 3, height, width)
 
 
 def _middle(image: Any) -> Any:
@@ -54,32 +42,19 @@ def _middle(image: Any) -> Any:
 
 
 def kept_share(size: tuple[int, int], processor: Any) -> float:
-    """The share of a picture that the processor's centre crop leaves.
-
-    Args:
-        size: the picture's width and height in pixels.
-        processor: the checkpoint's processor.
-
-    Returns:
-        0 to 1; 1 where nothing is cut off.
-    """
+    """The share of a picture, (width, height) in pixels, that the processor's centre crop leaves: 0 to 1."""
     image_processor = image_processor_of(processor)
     if not getattr(image_processor, "do_center_crop", False):
         return 1.0
     crop, asked = image_processor.crop_size, image_processor.size
-    width, height = size
-    if "shortest_edge" in asked:
-        scale = asked["shortest_edge"] / min(size)
-        width, height = width * scale, height * scale  # the picture keeps its shape
-    else:
-        width, height = asked["width"], asked["height"]  # it is squeezed into a given one
+    scale = asked.get("shortest_edge", 0) / min(size)  # the picture keeps its shape, or is squeezed into a given one
+    width, height = [side * scale for side in size] if scale else (asked["width"], asked["height"])
     return min(1.0, crop["width"] / width) * min(1.0, crop["height"] / height)
 
 
 def report_crops(kept: Sequence[float]) -> None:
     """Says how many pictures the centre crop cuts much off, given `kept_share` of each."""
-    cut = [share for share in kept if share < MUCH_CUT]
-    if cut:
+    if cut := [share for share in kept if share < MUCH_CUT]:
         logger.warning(
             "The centre crop cuts much off %d of %d pictures and leaves %.0f %% of the most cut one; "
             "crop them yourself if what their captions name lies at the edges.",
@@ -92,10 +67,10 @@ def normalized_pixels(pixels: np.ndarray | torch.Tensor, processor: Any) -> torc
 
     Args:
         pixels: uint8, (pictures, 3, height, width).
-        processor: the checkpoint's processor, which holds mean and standard deviation per colour channel.
+        processor: holds mean and standard deviation per colour channel.
 
     Returns:
-        float32, (pictures, 3, height, width); equal to the processor's own pixel_values.
+        float32, the same shape; equal to the processor's own pixel_values.
     """
     factor, mean, std = _scale(processor)
     return (torch.as_tensor(pixels).float() * factor - mean) / std  # (pictures, 3, height, width), about -2 to 2
@@ -130,16 +105,17 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
         pictures = [load_image(picture) for picture in batch["image"]]
-        pixels, kept = pixels_and_kept(pictures, processor)  # (pictures, 3, height, width)
+        pixels = picture_pixels(pictures, processor)  # (pictures, 3, height, width)
         return {
             "pixels": [picture.tobytes() for picture in pixels],  # 3 * height * width bytes each
             "shape": [list(picture.shape) for picture in pixels],  # [3, height, width]
-            "kept": kept,
+            "kept": [kept_share(picture.size, processor) for picture in pictures],
             "captions": batch["captions"],
             "row": rows,
         }
 
     kind = {"pixels": Value("binary"), "shape": List(Value("int32")), "kept": Value("float32")}
+    values = image_processor_of(processor).to_json_string()  # the processor's own hash changes with every process
     prepared = dataset.map(
         prepare,
         with_indices=True,
@@ -147,10 +123,7 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         batch_size=64,
         remove_columns=dataset.column_names,
         features=Features({**kind, "captions": List(Value("string")), "row": Value("int64")}),
-        # The processor's own hash changes from one process to the next; its values do not.
-        new_fingerprint=Hasher.hash(
-            (PREPARATION, dataset._fingerprint, image_processor_of(processor).to_json_string())
-        ),
+        new_fingerprint=Hasher.hash((PREPARATION, dataset._fingerprint, values)),
         desc="Preparing pictures",
     )
     report_crops(prepared["kept"][:])
@@ -169,9 +142,8 @@ class CaptionTransform:
     """Turns prepared rows into model inputs, for `Dataset.set_transform`.
 
     With several captions per picture, each epoch takes another one, in an order shuffled anew each time all have been
-    taken. The choice is a function of (seed, epoch, row) alone.
-
-    A caption with more tokens than the model has positions is cut, counted in `cut` and logged.
+    taken: a function of (seed, epoch, row) alone. A caption with more tokens than the model has positions is cut,
+    kept in `cut` and logged.
 
     Args:
         processor: the checkpoint's processor.
@@ -218,11 +190,7 @@ class CaptionTransform:
 
 
 class CaptionCollator:
-    """Makes one batch of a list of transformed rows, padded to the longest caption in it.
-
-    Args:
-        processor: the checkpoint's processor.
-    """
+    """Makes one batch of a list of transformed rows, padded to the longest caption in it."""
 
     def __init__(self, processor: Any):
         self.processor = processor
@@ -233,12 +201,9 @@ class CaptionCollator:
 
         Labels are -100 on padding, so no loss is taken there; the end token keeps its label.
         """
-        longest = max(len(row["input_ids"]) for row in rows)
-        input_ids = torch.full((len(rows), longest), self.pad_id)  # (batch, tokens): padding everywhere
-        attention_mask = torch.zeros((len(rows), longest), dtype=torch.long)  # (batch, tokens)
-        for i, row in enumerate(rows):
-            input_ids[i, : len(row["input_ids"])] = torch.tensor(row["input_ids"])  # the caption, from the left
-            attention_mask[i, : len(row["input_ids"])] = 1  # and 0 stays on its padding
+        captions = [torch.tensor(row["input_ids"]) for row in rows]  # (tokens,) each
+        input_ids = pad_sequence(captions, batch_first=True, padding_value=self.pad_id)  # (batch, tokens)
+        attention_mask = pad_sequence([torch.ones_like(ids) for ids in captions], batch_first=True)  # 0 on padding
         pixels = torch.stack([row["pixels"] for row in rows])  # batch times (3, height, width) → one more dimension
         return {
             "pixel_values": normalized_pixels(pixels, self.processor),  # (batch, 3, height, width)

@@ -4,8 +4,6 @@ A WordPiece vocabulary may lack whole scripts, and many take the accents off the
 back cannot be learnt either: its words are missing from what the model reads, and it can never say them.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -24,19 +22,12 @@ MOST_LOST = 0.5  # a share of lost words above this leaves nothing to learn
 
 
 class RoundTrip(NamedTuple):
-    """What comes back of captions that became tokens.
+    """What comes back of captions that became tokens."""
 
-    Attributes:
-        captions: how many were looked at.
-        changed: how many of them came back with other words.
-        wer: word error rate of what came back: about the best that a captioner with this vocabulary can reach.
-        example: the word that is changed most often, and what comes back in its place.
-    """
-
-    captions: int
-    changed: int
-    wer: float
-    example: tuple[str, str]
+    captions: int  # how many were looked at
+    changed: int  # how many of them came back with other words
+    wer: float  # word error rate of what came back: about the best that a captioner with this vocabulary can reach
+    example: tuple[str, str]  # the word that is changed most often, and what comes back in its place
 
 
 def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -> RoundTrip:
@@ -52,8 +43,7 @@ def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -
     """
     if isinstance(captions, str) or not len(captions):
         raise DataError(f"The captions are {captions!r}; give a list of one or more texts.")
-    step = -(-len(captions) // most)
-    texts = list(captions[::step])
+    texts = list(captions[:: -(-len(captions) // most)])
     tokenizer = tokenizer_of(processor)
     back = tokenizer.batch_decode(tokenizer(texts, verbose=False).input_ids, skip_special_tokens=True)
     pairs = [(normalize(text), normalize(came)) for text, came in zip(texts, back, strict=True)]
@@ -81,12 +71,7 @@ def _pairs(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]
 
 
 def check_captions(captions: Sequence[str], transform: CaptionTransform, settings: Settings) -> None:
-    """Says what the checkpoint cannot write of these captions, and what the settings cut off.
-
-    Args:
-        captions: the texts to learn.
-        transform: what makes tokens of them.
-        settings: whose checkpoint and max_new_tokens are meant.
+    """Says what the checkpoint cannot write of the captions to learn, and what Settings.max_new_tokens cuts off.
 
     Raises:
         DataError: most of the words are lost, so that nothing can be learnt.

@@ -111,7 +111,7 @@ def test_sizes(path):
 
 
 def test_the_sizes_are_those_that_contributors_read():
-    said = f"- {CELLS[0]} to {CELLS[1]} cells, code cells of at most {LINES} lines,"
+    said = f"- {CELLS[0]} to {CELLS[1]} cells without those of exercises, code cells of at most {LINES} lines,"
     assert said in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,6 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from benchmarks import metrics_speed
 from tools import make_base_model, results
 from tools import notebooks as tool
 
@@ -92,8 +91,3 @@ def test_python_versions():
     run = {(names[job["os"]], job["python"]) for job in jobs["test"]["strategy"]["matrix"]["include"]}
     rows = re.findall(r"^\| (Linux|macOS), (?:x86-64, )?Python ([\d.]+)", page("CONTRIBUTING.md"), re.MULTILINE)
     assert set(rows) == run
-
-
-def test_what_the_benchmarks_measure():
-    text = page("CONTRIBUTING.md")
-    assert f"all scores take for {metrics_speed.PICTURES:,} captions" in text

@@ -6,19 +6,9 @@ from itertools import count
 import pytest
 import torch
 
-from benchmarks import recipes
-from benchmarks.recipes import (
-    RECIPES,
-    Shape,
-    batches,
-    captioning,
-    evaluation_bytes,
-    machine,
-    one_repeat,
-    rows_of,
-    side_by_side,
-    spread,
-)
+from benchmarks import compare, recipes
+from benchmarks.compare import captioning, evaluation_bytes, machine, rows_of, side_by_side, spread
+from benchmarks.recipes import RECIPES, Shape, batches, one_repeat
 from helpers import notebook
 from helpers.families import load_checkpoint, vision_encoder_of
 from helpers.training import CaptionTrainer
@@ -35,7 +25,7 @@ def shape(checkpoint, artifacts):
 @pytest.fixture
 def ask(shape, dataset):
     """`one_repeat` of the small shape, in this process."""
-    return lambda name, recipe, precision, repeat: one_repeat(shape, recipe, dataset, precision, repeat)
+    return lambda name, recipe, repeat: one_repeat(shape, recipe, dataset, repeat)
 
 
 def test_the_recipes_train_in_turn_on_the_same_pictures(ask, monkeypatch):
@@ -56,8 +46,6 @@ def test_the_recipes_train_in_turn_on_the_same_pictures(ask, monkeypatch):
             assert each["pictures_a_second"] == pytest.approx(2 / 4.5)
             assert each["outside"] == pytest.approx(1 - 2 / 4.5)
             assert each["megabytes"] > 100
-    # Padding to 64 tokens and the head everywhere are more work, however fast the machine is.
-    assert found["popular"][0]["operations"] > 1.5 * found["ours"][0]["operations"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -66,10 +54,6 @@ def test_both_recipes_learn(shape, dataset, recipe):
     losses = [made.step([0, 1])["loss"] for _ in range(6)]
     assert losses[-1] < losses[0]
     assert all(p.grad is None for p in made.model.parameters())
-    with torch.inference_mode():
-        exact = made.loss(made.model, made.batch([0, 1])).item()
-    made.precision = "bf16"
-    assert exact != made.step([0, 1])["loss"] == pytest.approx(exact, rel=0.02)
 
 
 def test_the_popular_recipe_pads_to_the_limit_and_ours_does_not(shape, dataset):
@@ -103,7 +87,7 @@ def test_bytes_of_an_evaluation_are_those_of_its_arrays(shape, dataset, settings
 
 
 def test_captions_are_timed_both_ways_and_compared(talker, monkeypatch):
-    monkeypatch.setattr(recipes, "NEW_TOKENS", 5)
+    monkeypatch.setattr(compare, "NEW_TOKENS", 5)
     pixels = torch.randn(2, 3, PICTURE, PICTURE, generator=torch.Generator().manual_seed(0))
     read = []
     hook = vision_encoder_of(talker).register_forward_hook(lambda _, __, out: read.append(len(out.last_hidden_state)))

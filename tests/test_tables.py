@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import random
 import shutil
 from pathlib import Path
@@ -18,8 +17,6 @@ from PIL import Image
 
 from helpers.data import data_report, load_captions
 from helpers.errors import CaptioningError, DataError
-from helpers.reading import checks
-from helpers.reading.pictures import check_image
 from helpers.reading.tables import read_tables
 from tests.toolbox import noise
 
@@ -375,27 +372,6 @@ def test_another_picture_of_the_same_name_is_another_picture(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "00.png")
     again = load_captions(str(path))
     assert {split._fingerprint for split in first.values()} != {split._fingerprint for split in again.values()}
-
-
-def test_a_picture_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
-    for i in range(4):
-        Image.effect_noise((8, 8), 99 + i).save(tmp_path / f"{i:02}.png")
-    (tmp_path / "captions.csv").write_text(as_csv(rows(4)))
-    decoded = []
-    monkeypatch.setattr(checks, "check_image", lambda stored: decoded.append(stored.name) or check_image(stored))
-    load_captions(str(tmp_path / "captions.csv"))
-    data_report(str(tmp_path / "captions.csv"))
-    assert decoded == ["00.png", "01.png", "02.png", "03.png"]
-    before = (tmp_path / "02.png").stat()
-    (tmp_path / "02.png").write_bytes(bytes(before.st_size))  # no picture, and as long and as old as the one before
-    os.utime(tmp_path / "02.png", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert any("02.png" in row["reason"] for row in data_report(str(tmp_path / "captions.csv")))
-
-
-def test_embedded_pictures_are_decoded_once(dataset_folder, monkeypatch):
-    load_captions(dataset_folder)
-    monkeypatch.setattr(checks, "check_image", None)
-    assert data_report(dataset_folder)["pictures"][:] == [8, 4, 4]
 
 
 def test_the_rows_lie_on_disk_and_not_in_memory(table):

@@ -1,7 +1,5 @@
 """The captions that the base model git-tiny learns from: Pocket Creatures' facts as lists, partly in other words."""
 
-from __future__ import annotations
-
 from helpers.creatures.captions import MOUTHS, parts_of, pattern_of
 
 # In which order the base model's captions name things; none of them is an order of `captions_of`.

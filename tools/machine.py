@@ -1,7 +1,5 @@
 """The machine that figures are measured on: its processor, a process's memory, where results are written."""
 
-from __future__ import annotations
-
 import json
 import platform
 import re

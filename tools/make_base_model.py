@@ -6,8 +6,6 @@ learns to speak: it reads a drawing and writes a caption. All drawings come from
 none shows a creature that Pocket Creatures holds.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import random

@@ -3,8 +3,6 @@
 Each picture depends on the seed and its own number alone, so any of them can be redrawn by itself.
 """
 
-from __future__ import annotations
-
 import io
 import random
 import sys

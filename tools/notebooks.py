@@ -1,7 +1,5 @@
 """Runs, copies, strips and links the notebooks: `python -m tools.notebooks run | copies | pages | strip | links`."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

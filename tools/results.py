@@ -3,8 +3,6 @@
 It reads what `make run` wrote to artifacts/. Prose is typed by hand; every measured figure is written from here.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import json
@@ -161,10 +159,14 @@ def main(arguments: list[str]) -> None:
     """Reads the command line, collects and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--download", action="store_true", help="also measure what an installation downloads")
-    results = collect(download=parser.parse_args(arguments).download)
+    parser.add_argument("--again", action="store_true", help="write what docs/results.json holds, and the file map")
+    asked = parser.parse_args(arguments)
+    results = json.loads(FILE.read_text(encoding="utf-8")) if asked.again else collect(download=asked.download)
     FILE.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     for path in SHOWN:
         path.write_text(rendered(path.read_text(encoding="utf-8"), results), encoding="utf-8")
+    if asked.again:
+        return
     for path in paths():
         if path.stem in results["notebook_seconds"]:
             notebook = read(path)

@@ -4,8 +4,6 @@
 the differences, and nothing where there are none. Both run before anything is installed.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -2,5 +2,3 @@
 
 from helpers.attention.comparison import Agreement, agreement, split_agreement
 from helpers.attention.maps import WordMaps, occlusion, patch_grid, word_attention
-
-__all__ = ["Agreement", "WordMaps", "agreement", "occlusion", "patch_grid", "split_agreement", "word_attention"]

@@ -1,8 +1,6 @@
 """Agreement of attention and occlusion maps: Spearman's rank correlation, per caption and over a set of pictures."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,35 +9,24 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from helpers.attention.maps import ROUNDING, check_window, falls_of, greedy_token_ids, maps_of, patch_grid
+from helpers.attention.maps import ROUNDING, occlusion, word_attention
 from helpers.errors import CaptioningError
 from helpers.metrics import bootstrap_interval
-from helpers.reading.pictures import load_image
-from helpers.transforms import picture_pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How far attention and occlusion agree over a set of pictures.
+    """How far attention and occlusion agree over a set of pictures."""
 
-    Attributes:
-        mean: Spearman correlation, the mean over pictures of the mean over a caption's words, -1 to 1.
-        low: lower end of the mean's 95 % bootstrap interval over pictures.
-        high: its upper end.
-        per_picture: (pictures,); nan where no word of a caption could be compared.
-        other_word: the same mean when each word's attention is compared with the occlusion of the caption's *other*
-            words: what two maps agree on only because the creature stands in one place.
-        words: each word that was compared with its correlation, over all captions.
-        left_out: words that could not be compared, because one of their maps is constant.
-    """
-
-    mean: float
-    low: float
+    mean: float  # Spearman correlation, -1 to 1: the mean over pictures of the mean over a caption's words
+    low: float  # the ends of the mean's 95 % bootstrap interval over pictures
     high: float
-    per_picture: np.ndarray
+    per_picture: np.ndarray  # (pictures,); nan where no word of a caption could be compared
+    # The same mean when each word's attention is compared with the occlusion of the caption's *other* words: what two
+    # maps agree on only because the creature stands in one place.
     other_word: float
-    words: tuple[tuple[str, float], ...]
-    left_out: int
+    words: tuple[tuple[str, float], ...]  # each word that was compared with its correlation, over all captions
+    left_out: int  # words that could not be compared, because one of their maps is constant
 
 
 def agreement(attention: np.ndarray, occluded: np.ndarray) -> np.ndarray:
@@ -96,49 +83,32 @@ def split_agreement(
         images: anything that `load_image` takes, each.
         window: side of the window that covers, in patches.
         max_new_tokens: the most tokens of a generated caption.
-        batch_size: pictures at a time.
-
-    Returns:
-        An Agreement.
+        batch_size: covered pictures at a time.
 
     Raises:
         CaptioningError: no word of any picture can be compared, or as for `occlusion`.
     """
-    check_window(window)
-    patch_grid(model)
-
-    def captioned() -> Iterator[tuple[np.ndarray, list[int]]]:
-        for start in range(0, len(images), batch_size):
-            pictures = [load_image(image) for image in images[start : start + batch_size]]
-            pixels = picture_pixels(pictures, processor)  # (batch, 3, height, width)
-            yield from zip(pixels, greedy_token_ids(model, processor, pixels, max_new_tokens), strict=True)
-
-    per_picture, others, words, left_out = [], [], [], 0
-    for picture, token_ids in tqdm(captioned(), total=len(images), desc="Covering pictures", unit="picture"):
-        pixels = picture[None]  # (1, 3, height, width)
-        attended = maps_of(model, processor, pixels, token_ids)
-        falls = falls_of(model, processor, pixels, token_ids, window, batch_size)  # (words, rows, columns)
+    per_picture, others, pairs = [], [], []
+    for image in tqdm(images, desc="Covering pictures", unit="picture"):
+        attended = word_attention(model, processor, image, max_new_tokens=max_new_tokens)
+        falls = occlusion(model, processor, image, attended, window=window, batch_size=batch_size)
         table = agreement(attended.maps, falls)  # (words, words)
         own = np.diag(table)  # (words,): each word with itself
-        kept = np.isfinite(own)
-        left_out += int((~kept).sum())
-        words += [(word, float(value)) for word, value in zip(attended.words, own, strict=True) if np.isfinite(value)]
-        per_picture.append(float(own[kept].mean()) if kept.any() else np.nan)
-        apart = table[~np.eye(len(table), dtype=bool)]  # (words * (words - 1),): each word with every other
-        others += [apart[np.isfinite(apart)].mean()] if np.isfinite(apart).any() else []
-    values = np.array(per_picture)  # (pictures,)
-    compared = values[np.isfinite(values)]
+        pairs += zip(attended.words, own.tolist(), strict=True)
+        per_picture.append(_mean(own))
+        others.append(_mean(table[~np.eye(len(table), dtype=bool)]))  # each word with every other
+    compared = np.array([value for value in per_picture if np.isfinite(value)])
     if not len(compared):
         raise CaptioningError(
             "No word's maps can be compared: every one is constant; give pictures that the model captions."
         )
     low, high = bootstrap_interval(compared)
-    return Agreement(
-        mean=float(compared.mean()),
-        low=low,
-        high=high,
-        per_picture=values,
-        other_word=float(np.mean(others)) if others else float("nan"),
-        words=tuple(words),
-        left_out=left_out,
-    )
+    words = tuple((word, value) for word, value in pairs if np.isfinite(value))
+    other_word, left_out = _mean(np.array(others)), len(pairs) - len(words)
+    return Agreement(float(compared.mean()), low, high, np.array(per_picture), other_word, words, left_out)
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of the finite values; nan where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

@@ -5,8 +5,6 @@ Attention is what the model reports of itself: attention weights need not explai
 Fergus, 2014). `agreement` says how far the two tell the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
@@ -17,7 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from helpers.errors import CaptioningError
-from helpers.families import FAMILIES, aligned, end_token_id, family_of, model_inputs, picture_tokens, tokenizer_of
+from helpers.families import FAMILIES, aligned, family_of, model_inputs, picture_tokens, tokenizer_of
 from helpers.inference import word_places
 from helpers.reading.pictures import load_image
 from helpers.transforms import normalized_pixels, picture_pixels
@@ -29,27 +27,17 @@ ROUNDING = 2e-5
 
 @dataclass(frozen=True, eq=False)
 class WordMaps:
-    """The words of one caption, and where the model looks as it says each of them.
+    """The words of one caption, and where the model looks as it says each of them."""
 
-    Attributes:
-        words: the caption's words, without punctuation.
-        probabilities: of each word, which multiplies those of its pieces, (words,).
-        maps: shares of the attention that falls on patches, (words, rows, columns); each map adds up to 1,
-            or is empty where none falls there.
-        on_patches: share of a word's attention that falls on patches at all, (words,); the rest falls on the class
-            token, which stands for no place, and on the text before the word.
-        token_ids: the caption with its start and end token.
-        picture: what the model sees: resized and cropped, uint8, (height, width, 3).
-    """
-
-    words: tuple[str, ...]
-    probabilities: np.ndarray
-    maps: np.ndarray
-    on_patches: np.ndarray
-    token_ids: tuple[int, ...]
-    picture: np.ndarray
+    words: tuple[str, ...]  # without punctuation
+    probabilities: np.ndarray  # (words,): of each word, which multiplies those of its pieces
+    maps: np.ndarray  # (words, rows, columns): shares of the attention on patches; each adds up to 1, or is empty
+    on_patches: np.ndarray  # (words,): share that falls on patches at all, and not on the class token or earlier text
+    token_ids: tuple[int, ...]  # with start and end token
+    picture: np.ndarray  # what the model sees: resized and cropped, uint8, (height, width, 3)
 
 
+@torch.inference_mode()
 def word_attention(
     model: PreTrainedModel, processor: Any, image: Any, *, caption: str | None = None, max_new_tokens: int = 48
 ) -> WordMaps:
@@ -73,25 +61,28 @@ def word_attention(
     Raises:
         CaptioningError: the model is of a family whose words cannot be traced to patches.
     """
-    patch_grid(model)  # raises before anything is generated
-    pixels = picture_pixels([load_image(image)], processor)
-    if caption is None:
-        [token_ids] = greedy_token_ids(model, processor, pixels, max_new_tokens)
-    else:
-        token_ids = _token_ids(caption, processor)
-    return maps_of(model, processor, pixels, token_ids)
-
-
-@torch.inference_mode()
-def greedy_token_ids(
-    model: PreTrainedModel, processor: Any, pixels: np.ndarray, max_new_tokens: int
-) -> list[list[int]]:
-    """Greedy captions of pictures (pictures, 3, height, width): token ids from the start to the end token."""
+    rows, columns = patch_grid(model)
     model.eval()
-    values = normalized_pixels(pixels, processor).to(model.device)  # (pictures, 3, height, width)
-    made = model.generate(pixel_values=values, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens)
-    end = end_token_id(tokenizer_of(processor))
-    return [ids[: [*ids, end].index(end) + 1] for ids in made.tolist()]  # of (pictures, tokens), without the padding
+    pixels = picture_pixels([load_image(image)], processor)  # (1, 3, height, width)
+    if caption is None:
+        values = normalized_pixels(pixels, processor).to(model.device)
+        made = model.generate(pixel_values=values, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens)
+        token_ids = made[0].tolist()  # (tokens,): one picture alone has no padding
+    else:
+        token_ids = tokenizer_of(processor)(caption, truncation=True).input_ids
+    words = _words(token_ids, processor)
+    logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
+    means = [attention[0, pieces].mean(dim=0) for _, pieces in words]  # (pieces, rows, columns) → (rows, columns)
+    maps = torch.stack(means).cpu().double().numpy() if means else np.zeros((0, rows, columns))
+    on_patches = maps.sum(axis=(1, 2))  # (words, rows, columns) → (words,)
+    return WordMaps(
+        words=tuple(word for word, _ in words),
+        probabilities=np.exp(_word_logs(logits, labels, words)[0]),  # (1, words) → (words,)
+        maps=maps / np.where(on_patches > 0, on_patches, 1)[:, None, None],
+        on_patches=on_patches,
+        token_ids=tuple(token_ids),
+        picture=pixels[0].transpose(1, 2, 0),  # (3, height, width) → (height, width, 3)
+    )
 
 
 def _batch(pixels: np.ndarray, token_ids: Sequence[int], processor: Any) -> dict[str, torch.Tensor]:
@@ -107,38 +98,15 @@ def _words(token_ids: Sequence[int], processor: Any) -> list[tuple[str, list[int
     return [(word, pieces) for word, pieces in places if any(char.isalnum() for char in word)]
 
 
-def _word_sums(values: torch.Tensor, words: Sequence[tuple[str, list[int]]]) -> np.ndarray:
-    """Adds up the values of each word's pieces: (batch, tokens - 1) → (batch, words)."""
-    sums = [values[:, pieces].sum(dim=1) for _, pieces in words]  # (batch,) each
-    return torch.stack(sums, dim=1).cpu().numpy() if sums else np.zeros((len(values), 0))
-
-
-def _token_logs(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each label: (batch, tokens - 1)."""
+def _word_logs(logits: torch.Tensor, labels: torch.Tensor, words: Sequence[tuple[str, list[int]]]) -> np.ndarray:
+    """Log-probability of each word, which adds up those of its pieces: (batch, words)."""
     logits = logits.transpose(1, 2)  # (batch, vocabulary, tokens - 1), as cross_entropy wants it
-    return -torch.nn.functional.cross_entropy(logits, labels, reduction="none").double()
+    logs = -torch.nn.functional.cross_entropy(logits, labels, reduction="none").double()  # (batch, tokens - 1)
+    sums = [logs[:, pieces].sum(dim=1) for _, pieces in words]  # (batch,) each
+    return torch.stack(sums, dim=1).cpu().numpy() if sums else np.zeros((len(logs), 0))
 
 
 @torch.inference_mode()
-def maps_of(model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_ids: Sequence[int]) -> WordMaps:
-    """`word_attention` of a prepared picture (1, 3, height, width) and its caption's tokens."""
-    model.eval()
-    words = _words(token_ids, processor)
-    logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
-    rows, columns = attention.shape[2:]  # of (1, tokens - 1, rows, columns)
-    means = [attention[0, pieces].mean(dim=0) for _, pieces in words]  # (pieces, rows, columns) → (rows, columns)
-    maps = torch.stack(means).cpu().double().numpy() if means else np.zeros((0, rows, columns))
-    on_patches = maps.sum(axis=(1, 2))  # (words, rows, columns) → (words,)
-    return WordMaps(
-        words=tuple(word for word, _ in words),
-        probabilities=np.exp(_word_sums(_token_logs(logits, labels), words)[0]),  # (1, words) → (words,)
-        maps=maps / np.where(on_patches > 0, on_patches, 1)[:, None, None],
-        on_patches=on_patches,
-        token_ids=tuple(token_ids),
-        picture=pixels[0].transpose(1, 2, 0),  # (3, height, width) → (height, width, 3)
-    )
-
-
 def occlusion(
     model: PreTrainedModel,
     processor: Any,
@@ -168,36 +136,19 @@ def occlusion(
     Raises:
         CaptioningError: `window` is no odd number, or the model is of a family whose words cannot be traced to patches.
     """
-    patch_grid(model)
-    check_window(window)
-    pixels = picture_pixels([load_image(image)], processor)
-    token_ids = caption.token_ids if isinstance(caption, WordMaps) else _token_ids(caption, processor)
-    return falls_of(model, processor, pixels, token_ids, window, batch_size)
-
-
-def check_window(window: int) -> None:
-    """Raises CaptioningError where a window has no middle patch."""
+    rows, columns = patch_grid(model)
     if window < 1 or window % 2 == 0:
         raise CaptioningError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
-
-
-def _token_ids(caption: str, processor: Any) -> list[int]:
-    return tokenizer_of(processor)(caption, truncation=True).input_ids
-
-
-@torch.inference_mode()
-def falls_of(
-    model: PreTrainedModel, processor: Any, pixels: np.ndarray, token_ids: Sequence[int], window: int, batch_size: int
-) -> np.ndarray:
-    """`occlusion` of a prepared picture (1, 3, height, width)."""
     model.eval()
-    rows, columns = patch_grid(model)
+    given = isinstance(caption, WordMaps)
+    token_ids = caption.token_ids if given else tokenizer_of(processor)(caption, truncation=True).input_ids
     words = _words(token_ids, processor)
+    pixels = picture_pixels([load_image(image)], processor)  # (1, 3, height, width)
     pictures = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])  # (1 + patches, 3, height, width)
     logs = []
     for start in range(0, len(pictures), batch_size):
         logits, labels = aligned(model, _batch(pictures[start : start + batch_size], token_ids, processor))
-        logs.append(_word_sums(_token_logs(logits, labels), words))  # (batch, words)
+        logs.append(_word_logs(logits, labels, words))  # (batch, words)
     whole, *covered = np.concatenate(logs)  # (1 + patches, words): a row for the whole picture comes first
     return (whole - np.array(covered)).T.reshape(len(words), rows, columns)  # from (patches, words)
 
@@ -222,8 +173,7 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
         CaptioningError: the model is of a family whose words do not attend to patches in a way that is known here.
     """
     if not family_of(model).sees_patches:
-        fit = ", ".join(name for name, family in FAMILIES.items() if family.sees_patches)
-        kind = model.config.model_type
+        kind, fit = model.config.model_type, ", ".join(name for name in FAMILIES if FAMILIES[name].sees_patches)
         raise CaptioningError(f"The words of a {kind} model cannot be traced to patches; choose a checkpoint of {fit}.")
     side = isqrt(picture_tokens(model) - 1)  # one of the tokens is the class token, which is no patch
     return side, side
@@ -242,9 +192,8 @@ def aligned_attention(
         batch: as for `aligned`.
 
     Returns:
-        Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the attention from each prediction to
-        each patch, averaged over layers and heads, (batch, tokens - 1, rows, columns). A prediction's attention adds
-        up to less than 1: the rest falls on the class token and on the text.
+        Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the share of each prediction's attention
+        on each patch, averaged over layers and heads, (batch, tokens - 1, rows, columns).
 
     Raises:
         CaptioningError: as `patch_grid`.

@@ -12,17 +12,3 @@ from helpers.creatures.attributes import (
 )
 from helpers.creatures.captions import captions_of, random_creature
 from helpers.creatures.pen import draw_creature
-
-__all__ = [
-    "ATTRIBUTES",
-    "Confusion",
-    "attribute_accuracy",
-    "attribute_columns",
-    "attribute_confusions",
-    "attribute_mistakes",
-    "attributes_of",
-    "attributes_right",
-    "captions_of",
-    "draw_creature",
-    "random_creature",
-]

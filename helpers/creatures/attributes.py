@@ -1,7 +1,5 @@
 """Attributes of Pocket Creatures (colour, pattern, ears, …): their values, read from captions, and which go wrong."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -39,9 +37,6 @@ def attributes_of(caption: str) -> dict[str, str]:
 
     The first value named counts. What a caption does not name is "plain" for the pattern and "none" for all else,
     so a caption that forgets the mouth is wrong about the mouth.
-
-    Args:
-        caption: an English caption, as in the data set or as a model says it.
 
     Returns:
         A value for each name in `ATTRIBUTES`.
@@ -84,17 +79,11 @@ def attribute_accuracy(predictions: Sequence[str], truth: Mapping[str, Sequence[
 
 
 class Confusion(NamedTuple):
-    """How often each value of an attribute was said for each true one.
+    """How often each value of an attribute was said for each true one."""
 
-    Attributes:
-        true: the values of the rows.
-        said: the values of the columns: those of the rows first, in the same order.
-        counts: pictures, int, (true, said); what is right stands on the diagonal.
-    """
-
-    true: list[str]
-    said: list[str]
-    counts: np.ndarray
+    true: list[str]  # the values of the rows
+    said: list[str]  # the values of the columns: those of the rows first, in the same order
+    counts: np.ndarray  # pictures, int, (true, said); what is right stands on the diagonal
 
 
 def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, Confusion]:
@@ -102,13 +91,7 @@ def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequenc
 
     Rows and columns stand in the order of `ATTRIBUTES`. A value that is not listed there gets its own row and column
     if it is true of a picture ("black"), and its own column alone if it was only said ("none" for the mouth).
-
-    Args:
-        predictions: one caption per picture.
-        truth: name → one value per picture, as `attribute_columns` gives it.
-
-    Returns:
-        name → `Confusion`.
+    Predictions and truth are as for `attributes_right`.
     """
     named = [attributes_of(caption) for caption in predictions]
     confusions = {}

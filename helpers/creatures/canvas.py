@@ -1,7 +1,5 @@
 """The canvas of the drawings, and its colours: shapes in units of the final 128 pixels, drawn four times as large."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -13,16 +11,10 @@ Color = tuple[int, int, int]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # middle x, middle y, half width, half height
 PAINTS: dict[str, Color] = {
-    "red": (222, 40, 44),
-    "orange": (252, 140, 20),
-    "yellow": (250, 216, 40),
-    "green": (62, 168, 66),
-    "blue": (48, 108, 226),
-    "purple": (136, 62, 190),
-    "pink": (255, 150, 196),
-    "brown": (126, 78, 44),
+    "red": (222, 40, 44), "orange": (252, 140, 20), "yellow": (250, 216, 40), "green": (62, 168, 66),
+    "blue": (48, 108, 226), "purple": (136, 62, 190), "pink": (255, 150, 196), "brown": (126, 78, 44),
     "gray": (142, 146, 152),
-}
+}  # fmt: skip
 INK: Color = (52, 40, 48)
 GOLD: Color = (250, 200, 70)
 WHITE: Color = (255, 255, 255)
@@ -37,8 +29,7 @@ class Canvas:
     """A Pillow picture that is drawn on in units of the final size."""
 
     def __init__(self, image: Image.Image):
-        self.image = image
-        self.draw = ImageDraw.Draw(image)
+        self.image, self.draw = image, ImageDraw.Draw(image)
 
     def polygon(self, points: Sequence[Point], fill: Color, outline: Color | None = None, width: float = 1.6) -> None:
         """A filled shape, with a stroke around it where `outline` is given."""
@@ -52,9 +43,8 @@ class Canvas:
     ) -> None:
         """A filled ellipse; the stroke lies half inside it."""
         if outline:
-            grow = width / 2
-            self.draw.ellipse(_box(x, y, rx + grow, ry + grow), fill=outline)
-            rx, ry = rx - grow, ry - grow
+            self.draw.ellipse(_box(x, y, rx + width / 2, ry + width / 2), fill=outline)
+            rx, ry = rx - width / 2, ry - width / 2
         self.draw.ellipse(_box(x, y, rx, ry), fill=fill)
 
     def line(self, points: Sequence[Point], fill: Color, width: float) -> None:

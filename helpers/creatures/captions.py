@@ -1,7 +1,5 @@
 """Captions of Pocket Creatures: three per creature, written from its attributes; and creatures drawn at random."""
 
-from __future__ import annotations
-
 import random
 
 from helpers.creatures.attributes import ATTRIBUTES
@@ -29,26 +27,25 @@ def in_a_row(phrases: list[str]) -> str:
 
 def captions_of(creature: dict[str, str]) -> list[str]:
     """The three captions of a creature: each names every attribute that is there, and none that is not."""
-    color, second, body = creature["color"], creature["second_color"], creature["body"]
-    stripes = pattern_of(creature)
+    color, body, stripes = creature["color"], creature["body"], pattern_of(creature)
     parts = [part for part in parts_of(creature).values() if part]
     mouth = MOUTHS[creature["mouth"]]
     verb = {"smile": "smiles", "frown": "frowns", "open": "opens its mouth"}[creature["mouth"]]
-
-    coat = f"{color} and {second} {creature['pattern']}" if stripes else color
-    first = f"a drawing of {with_article(f'{body} {coat} creature')} with {in_a_row([*parts, mouth])}"
-    listed = [stripes] if stripes else []
-    second_caption = f"{with_article(f'{color} creature')} with {in_a_row([*listed, f'a {body} body', *parts, mouth])}"
-    dress = f"{color} with {stripes}" if stripes else f"all {color}"
+    coat, dress, listed = color, f"all {color}", []
+    if stripes:
+        coat = f"{color} and {creature['second_color']} {creature['pattern']}"
+        dress, listed = f"{color} with {stripes}", [stripes]
     owns = f" and has {in_a_row(parts)}" if parts else ""
-    third = f"{with_article(f'{body} creature')}, {dress}, that {verb}{owns}"
-    return [first, second_caption, third]
+    return [
+        f"a drawing of {with_article(f'{body} {coat} creature')} with {in_a_row([*parts, mouth])}",
+        f"{with_article(f'{color} creature')} with {in_a_row([*listed, f'a {body} body', *parts, mouth])}",
+        f"{with_article(f'{body} creature')}, {dress}, that {verb}{owns}",
+    ]
 
 
 def pattern_of(creature: dict[str, str]) -> str | None:
     """The pattern as a phrase, such as green stripes, or None for a plain coat."""
-    kinds = {"plain": None, "spotted": "spots", "striped": "stripes"}
-    kind = kinds[creature["pattern"]]
+    kind = {"plain": None, "spotted": "spots", "striped": "stripes"}[creature["pattern"]]
     return f"{creature['second_color']} {kind}" if kind else None
 
 

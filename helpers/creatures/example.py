@@ -1,7 +1,5 @@
 """Example folders for notebook 6: pictures with captions.csv and a few faults, and new pictures without captions."""
 
-from __future__ import annotations
-
 import csv
 import random
 import shutil
@@ -55,23 +53,13 @@ def example_folder(name: str = "artifacts/my-pictures", *, pictures: int = 100, 
 
 def own_caption(attributes: Mapping[str, str]) -> str:
     """A caption in somebody's own words, of the attributes that matter to them: the mood, the colours, the wings."""
-    coat = attributes["color"]
-    if attributes["second_color"] != "none":
-        coat += f" and {attributes['second_color']}"
+    other = "" if attributes["second_color"] == "none" else f" and {attributes['second_color']}"
     flight = ", ready to fly" if attributes["wings"] == "wings" else ""
-    return f"A {MOODS[attributes['mouth']]} little monster in {coat}{flight}."
+    return f"A {MOODS[attributes['mouth']]} little monster in {attributes['color']}{other}{flight}."
 
 
 def new_pictures(name: str = "artifacts/new-pictures", *, pictures: int = 6) -> Path:
-    """Makes a folder of pictures without captions, from the test split of Pocket Creatures.
-
-    Args:
-        name: the folder; if it is there, it is left as it is.
-        pictures: how many.
-
-    Returns:
-        The folder.
-    """
+    """Makes a folder of pictures without captions, from the test split of Pocket Creatures; see `example_folder`."""
     folder = resolve(name)
     if not folder.exists():
         fresh = _emptied(beside(folder, "new"))

@@ -1,7 +1,5 @@
 """The parts of a drawn creature: body, tail, wings, ears, horns, coat and face."""
 
-from __future__ import annotations
-
 import math
 import random
 
@@ -16,33 +14,26 @@ TONGUE: Color = (246, 128, 136)
 def body_outline(body: str, x: float, y: float, rx: float, ry: float) -> list[Point]:
     """The body's edge: a superellipse, close to a rectangle for a square body."""
     power = 0.36 if body == "square" else 1.0
-    points = []
-    for i in range(96):
-        a = 2 * math.pi * i / 96
-        c, s = math.cos(a), math.sin(a)
-        points.append((x + rx * math.copysign(abs(c) ** power, c), y + ry * math.copysign(abs(s) ** power, s)))
-    return points
+    circle = [(math.cos(2 * math.pi * i / 96), math.sin(2 * math.pi * i / 96)) for i in range(96)]
+    bulge = [[math.copysign(abs(part) ** power, part) for part in point] for point in circle]
+    return [(x + rx * across, y + ry * down) for across, down in bulge]
 
 
 def draw_tail(canvas: Canvas, kind: str, side: int, x: float, y: float, skin: Color, edge: Color, size: float) -> None:
     """A tail that leaves the body at (x, y) towards `side` (-1 left, 1 right)."""
     if kind == "curly":
-        turns = []
-        for i in range(60):
-            t = i / 59
-            angle = math.radians(110 - 560 * t)
-            radius = 11 * (1 - 0.76 * t) * size
+        turns = [(x - side * 6 * size, y + 2 * size)]
+        for t in (i / 59 for i in range(60)):
+            angle, radius = math.radians(110 - 560 * t), 11 * (1 - 0.76 * t) * size
             turns.append((x + side * (13 * size + radius * math.cos(angle)), y - 9 * size + radius * math.sin(angle)))
-        turns.insert(0, (x - side * 6 * size, y + 2 * size))
         canvas.line(turns, edge, 6.2 * size)
         canvas.line(turns, skin, 3.4 * size)
     elif kind == "spiky":
         spine = [(x + side * 27 * size * t, y - 11 * size * t * t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
         for (ax, ay), (bx, by), r in zip(spine, spine[1:], (14, 13.5, 13, 12), strict=False):
-            mx, my = (ax + bx) / 2, (ay + by) / 2
-            canvas.polygon([(ax, ay), (mx + side * 2 * size, my - r * size), (bx, by)], GOLD, edge, 1.5)
-        top = [(px, py - (5.4 - 1.0 * k) * size) for k, (px, py) in enumerate(spine)]
-        bottom = [(px, py + (5.4 - 1.0 * k) * size) for k, (px, py) in enumerate(spine)]
+            thorn = ((ax + bx) / 2 + side * 2 * size, (ay + by) / 2 - r * size)
+            canvas.polygon([(ax, ay), thorn, (bx, by)], GOLD, edge, 1.5)
+        top, bottom = ([(px, py + way * (5.4 - k) * size) for k, (px, py) in enumerate(spine)] for way in (-1, 1))
         tip = (spine[-1][0] + side * 5 * size, spine[-1][1] - 4 * size)
         canvas.polygon([*top, tip, *reversed(bottom)], skin, edge, 1.6)
 
@@ -50,8 +41,7 @@ def draw_tail(canvas: Canvas, kind: str, side: int, x: float, y: float, skin: Co
 def draw_wing(canvas: Canvas, side: int, x: float, y: float, size: float, tint: Color) -> None:
     """A scalloped wing whose root is at (x, y)."""
     shape = [(0, 4), (6, -13), (15, -22), (25, -24), (23, -15), (25, -8), (20, -4), (19, 4), (13, 4), (9, 10), (0, 9)]
-    points = [(x + side * dx * size, y + dy * size) for dx, dy in shape]
-    edge = (78, 84, 124)
+    points, edge = [(x + side * dx * size, y + dy * size) for dx, dy in shape], (78, 84, 124)
     canvas.polygon(points, tint, edge, 1.8)
     for tip in (4, 6, 8):
         canvas.line([points[0], points[tip]], edge, 0.9)
@@ -76,10 +66,8 @@ def draw_ear(canvas: Canvas, kind: str, side: int, x: float, y: float, size: flo
 
 def draw_horn(canvas: Canvas, x: float, y: float, size: float, lean: float) -> None:
     """A golden cone with two rings whose foot is at (x, y)."""
-    edge = (110, 74, 20)
-    w, h = 5.2 * size, 21 * size
-    tip = (x + lean * size, y - h)
-    canvas.polygon([(x - w, y + 4), tip, (x + w, y + 4)], GOLD, edge, 1.6)
+    edge, w, h = (110, 74, 20), 5.2 * size, 21 * size
+    canvas.polygon([(x - w, y + 4), (x + lean * size, y - h), (x + w, y + 4)], GOLD, edge, 1.6)
     for t in (0.28, 0.56):
         cx, cy, half = x + lean * size * t, y - h * t, w * (1 - t) * 0.85
         canvas.line([(cx - half, cy + 0.8), (cx + half, cy - 0.8)], edge, 0.9)
@@ -89,16 +77,12 @@ def coat_mask(attributes: dict[str, str], rng: random.Random, box: Box, face: Bo
     """The mask of a pattern over the whole picture, or None for a plain coat."""
     if attributes["pattern"] == "plain":
         return None
-    mask = Image.new("L", (SIZE * SCALE, SIZE * SCALE), 0)
-    canvas = Canvas(mask)
+    canvas = Canvas(Image.new("L", (SIZE * SCALE, SIZE * SCALE), 0))
     x, y, rx, ry = box
     if attributes["pattern"] == "striped":
-        lean = rng.uniform(-5, 5)
-        step = rng.uniform(11.5, 13.5)
-        start = y - ry + rng.uniform(3, 7)
+        lean, step, start = rng.uniform(-5, 5), rng.uniform(11.5, 13.5), y - ry + rng.uniform(3, 7)
         while start < y + ry + 8:
-            left, right = (x - rx - 4, start - lean), (x + rx + 4, start + lean)
-            bend = (x, start + 3)
+            left, bend, right = (x - rx - 4, start - lean), (x, start + 3), (x + rx + 4, start + lean)
             canvas.line([left, bend, right], 255, step * 0.46)
             start += step
     else:
@@ -112,26 +96,23 @@ def coat_mask(attributes: dict[str, str], rng: random.Random, box: Box, face: Bo
                 spots.append((sx, sy, r))
         for sx, sy, r in spots:
             canvas.ellipse(sx, sy, r, r, 255)
-    return mask
+    return canvas.image
 
 
 def draw_face(canvas: Canvas, mouth: str, rng: random.Random, box: Box, skin: Color) -> None:
     """A pale face with eyes, cheeks and a mouth."""
     x, y, rx, ry = box
-    size = rx / 18
-    pale = mix(skin, (255, 250, 240), 0.80)
+    size, pale = rx / 18, mix(skin, (255, 250, 240), 0.80)
     canvas.ellipse(x, y, rx, ry, pale)
-    y -= 1 * size
+    y, my = y - size, y - size + 7.5 * size
     look_x, look_y = rng.uniform(-1.3, 1.3), rng.uniform(-0.9, 0.9)
-    gap = rng.uniform(7.4, 8.6) * size
-    eye = rng.uniform(4.3, 5.2) * size
+    gap, eye = rng.uniform(7.4, 8.6) * size, rng.uniform(4.3, 5.2) * size
     for side in (-1, 1):
         ex, ey = x + side * gap, y - 5.5 * size
         canvas.ellipse(ex, ey, eye, eye * 1.12, WHITE, INK, 1.0)
         canvas.ellipse(ex + look_x * size, ey + look_y * size, eye * 0.56, eye * 0.62, INK)
         canvas.ellipse(ex + look_x * size - 0.9, ey + look_y * size - 1.1, 0.9 * size, 0.9 * size, WHITE)
         canvas.ellipse(x + side * 13.2 * size, y + 4 * size, 2.7 * size, 1.9 * size, mix(pale, (255, 120, 120), 0.42))
-    my = y + 7.5 * size
     if mouth == "open":
         canvas.ellipse(x, my + 0.8 * size, 5.8 * size, 6.4 * size, MOUTH, INK, 1.4)
         canvas.ellipse(x, my + 3.8 * size, 3.2 * size, 2.4 * size, TONGUE)

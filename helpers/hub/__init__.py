@@ -1,5 +1,3 @@
 """Sharing a captioner on the Hub, with a model card."""
 
 from helpers.hub.sharing import share
-
-__all__ = ["share"]

@@ -1,10 +1,9 @@
 """The model card of a shared captioner: its metadata, scores, examples and limits."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,12 @@ It describes pictures like those it was trained on. Of any other picture it spea
 wrong. A score tells how often it errs, not which picture it errs on. It needs transformers 5.18 or newer; older
 releases generate other captions.
 """  # noqa: E501 (the four lines are four)
+VALIDATION_SCORES = """Not measured on the test split. These are the scores of training, on the validation split, greedy
+captions. The step to keep was chosen by them, so they flatter a little:
+
+| metric | value |
+| --- | --- |"""
+INTERVALS = "\n\n| metric | value | 95 % interval |\n| --- | --- | --- |"
 
 
 def model_card(
@@ -55,16 +60,11 @@ def model_card(
     license: str | None = None,
     examples: str = "",
 ) -> ModelCard:
-    """The card that is shared beside a captioner.
-
-    Args:
-        repo_id: owner/name.
-        settings, dataset, history, evaluation, license: as `share` takes them.
-        examples: the description of examples.png, or an empty text where there is none.
-    """
+    """The card that is shared beside a captioner: of what `share` takes, and the description of examples.png."""
     name, used = repo_id.split("/")[-1], settings or Settings()
     base, pictures = (settings.checkpoint, settings.dataset) if settings else ("", "")
-    validation, licence = validation_scores(history or ()), _base_licence(base) if base else {}
+    kept, licence = validation_scores(history or ()), _base_licence(base) if base else {}
+    scores = evaluation["systems"]["trained"] if evaluation else {metric: {"value": kept[metric]} for metric in kept}
     if license and licence and license != licence["license"]:
         message = "The licence on the card is that of %s, %s, and not %s; the repository's page changes it."
         logger.warning(message, _public(base), licence["license"], license)
@@ -76,7 +76,7 @@ def model_card(
         language="en" if pictures == Settings().dataset else None,
         base_model=_hub_id(base),
         datasets=[pictures] if _hub_id(pictures) else None,
-        eval_results=_model_index(settings, evaluation, validation),
+        eval_results=_model_index(settings, evaluation, scores),
         **(licence or {"license": license}),
     )
     trained = "An image captioner. What it was trained on is not known."
@@ -93,10 +93,8 @@ def model_card(
         examples = f"\n![{alt}](examples.png)\n"
     # A checkpoint may bring other values of its own; these are those of `caption_images`.
     generation = f"max_new_tokens={used.max_new_tokens}, num_beams={used.num_beams}, do_sample=False"
-    scores = "\n".join(_score_lines(evaluation, validation))
-    text = CARD.format(
-        name=name, repo_id=repo_id, trained=trained, examples=examples, scores=scores, generation=generation
-    )
+    parts = {"trained": trained, "examples": examples, "scores": _score_table(evaluation, scores)}
+    text = CARD.format(name=name, repo_id=repo_id, generation=generation, **parts)
     return ModelCard(f"---\n{data.to_yaml()}\n---\n{text}")
 
 
@@ -106,63 +104,57 @@ def validation_scores(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {metric: last[f"eval_{metric}"] for metric in METRICS if f"eval_{metric}" in last}
 
 
-def _score_lines(evaluation: Mapping[str, Any] | None, validation: Mapping[str, float] | None) -> list[str]:
+def _score_table(evaluation: Mapping[str, Any] | None, scores: Mapping[str, Mapping[str, float]]) -> str:
+    if not scores:
+        return "Not measured."
+    head = VALIDATION_SCORES
     if evaluation:
-        split, scores = evaluation["dataset"], evaluation["systems"]["trained"]
-        beams = evaluation.get("captioner", {}).get("settings", {}).get("num_beams", 1)
+        split, beams = evaluation["dataset"], evaluation.get("captioner", {}).get("settings", {}).get("num_beams", 1)
         kind = "greedy captions" if beams == 1 else f"captions of {beams} beams"
-        lines = [f"On the {split['split']} split ({split['pictures']} pictures), {kind}:", "",
-                 "| metric | value | 95 % interval |", "| --- | --- | --- |"]  # fmt: skip
-        rows = [(_label(m), s) for m, s in scores.items()]
-        return lines + [f"| {m} | {s['value']:.3f} | {s['low']:.3f} to {s['high']:.3f} |" for m, s in rows]
-    if validation:
-        lines = ["Not measured on the test split. These are the scores of training, on the validation split, greedy",
-                 "captions. The step to keep was chosen by them, so they flatter a little:", "",
-                 "| metric | value |", "| --- | --- |"]  # fmt: skip
-        return lines + [f"| {_label(metric)} | {value:.3f} |" for metric, value in validation.items()]
-    return ["Not measured."]
+        head = f"On the {split['split']} split ({split['pictures']} pictures), {kind}:{INTERVALS}"
+    row = "| {label} | {value:.3f} |" + (" {low:.3f} to {high:.3f} |" if evaluation else "")
+    rows = [row.format(label=_named(metric, "label"), **score) for metric, score in scores.items()]
+    return "\n".join([head, *rows])
 
 
-def _label(metric: str) -> str:
-    return METRICS[metric].label if metric in METRICS else metric
+def _named(metric: str, kind: str) -> str:
+    """The label of a metric, or the Hub's name for it; the metric's own name where no row of `METRICS` has it."""
+    return getattr(METRICS.get(metric), kind, metric)
 
 
 def _model_index(
-    settings: Settings | None, evaluation: Mapping[str, Any] | None, validation: Mapping[str, float] | None
+    settings: Settings | None, evaluation: Mapping[str, Any] | None, scores: Mapping[str, Mapping[str, float]]
 ) -> list[EvalResult] | None:
     """The same scores as the Hub reads them."""
-    name, split, scores = settings.dataset if settings else "unknown", "validation", dict(validation or {})
-    if evaluation:
-        name, split = evaluation["dataset"].get("name", name), evaluation["dataset"]["split"]
-        scores = {metric: score["value"] for metric, score in evaluation["systems"]["trained"].items()}
-    results = [
+    measured = {"name": settings.dataset if settings else "unknown", "split": "validation"}
+    measured |= evaluation["dataset"] if evaluation else {}
+    name, ending = measured["name"], "" if evaluation else ", while training"
+    return [
         EvalResult(
             task_type="image-to-text",
             task_name="Image captioning",
             dataset_type=_hub_id(name) or re.sub(r"[^\w.-]+", "-", Path(name).name),
             dataset_name=_public(name),
-            dataset_split=split,
-            metric_type=METRICS[metric].hub if metric in METRICS else metric,
-            metric_name=_label(metric) + ("" if evaluation else ", while training"),
-            metric_value=round(value, 4),
+            dataset_split=measured["split"],
+            metric_type=_named(metric, "hub"),
+            metric_name=_named(metric, "label") + ending,
+            metric_value=round(score["value"], 4),
         )
-        for metric, value in scores.items()
-    ]
-    return results or None
+        for metric, score in scores.items()
+    ] or None
 
 
 def _base_licence(base: str) -> dict[str, str]:
     """The licence that a base model's own card names, as metadata; empty if it names none or cannot be read."""
     card, data = resolve(base) / "README.md", {}
-    try:
+    with suppress(Exception):  # the Hub's client has many errors, and a card can do without a licence
         if card.is_file():
             data = ModelCard.load(card, ignore_metadata_errors=True).data
         elif _hub_id(base):
             data = HfApi().model_info(base, timeout=PATIENCE).card_data
-        names = ("license", "license_name", "license_link")
-        return {name: data.get(name) for name in names} if isinstance(data.get("license"), str) else {}
-    except Exception:  # the Hub's client has many errors, and a card can do without a licence
-        return {}
+        if isinstance(data.get("license"), str):
+            return {name: data.get(name) for name in ("license", "license_name", "license_link")}
+    return {}
 
 
 def _hub_id(name: str) -> str | None:

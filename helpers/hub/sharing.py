@@ -1,10 +1,9 @@
 """Sharing a captioner on the Hub: weights, processor, model card and captioned examples."""
 
-from __future__ import annotations
-
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,7 @@ def share(
     The card says what is given here, and which of it is not known.
 
     Args:
-        model: the captioner.
-        processor: its processor.
+        model, processor: the captioner.
         repo_id: owner/name, or a name alone for your own account.
         private: whether only you can see it. A repository that is there already stays as visible as it is.
         settings: what it was trained with.
@@ -90,27 +88,25 @@ def _draw_examples(model: PreTrainedModel, processor: Any, settings: Settings | 
     """Draws test pictures with their captions, and returns the figure's description."""
     pictures, used = test[:EXAMPLES]["image"], settings or Settings()
     options = {"num_beams": used.num_beams, "max_new_tokens": used.max_new_tokens}
-    predictions = caption_images(model, processor, pictures, **options)
-    figure = plot_captioned_images(pictures, [caption.text for caption in predictions])
+    captions = caption_images(model, processor, pictures, **options)
+    figure = plot_captioned_images(pictures, [caption.text for caption in captions])
     figure.save(path)
     return figure.alt
 
 
 def _place(settings: Settings | None, weights: str | None) -> str:
     """Where the captioner with these weights is."""
-    try:
-        saved = settings is not None and fingerprint_of(settings.output) == weights
-    except OSError:
-        saved = False
-    return f"on disk, in {settings.output}" if saved else "in memory"
+    with suppress(OSError):
+        if settings and fingerprint_of(settings.output) == weights:
+            return f"on disk, in {settings.output}"
+    return "in memory"
 
 
 def _reason(error: Exception, repo_id: str) -> str:
     """A sentence without its end about an error of the Hub's client, or another."""
-    status = status_of(error)
+    status, where = status_of(error), "in the settings of your account on the Hub"
     if isinstance(error, LocalTokenNotFoundError) or (status == 401 and not get_token()):
-        why = "there is no token; make one that may write, in the settings of your account on the Hub, and give it to "
-        why += "notebook_login()"
+        why = f"there is no token; make one that may write, {where}, and give it to notebook_login()"
     elif status == 401:
         why = "the Hub does not know your token; give another to notebook_login()"
     elif status == 403:

@@ -15,22 +15,3 @@ from helpers.metrics.scores import (
     word_errors,
 )
 from helpers.metrics.words import align_words, nearest_alignments, normalize, normalized
-
-__all__ = [
-    "METRICS",
-    "align_words",
-    "bleu_counts",
-    "bootstrap_interval",
-    "caption_metrics",
-    "cider_d",
-    "decode",
-    "exact_matches",
-    "load_wer",
-    "make_compute_metrics",
-    "nearest_alignments",
-    "normalize",
-    "normalized",
-    "rouge_l",
-    "score",
-    "word_errors",
-]

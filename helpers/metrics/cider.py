@@ -3,8 +3,6 @@
 Written for numpy: the texts of a whole corpus are rows of n-gram numbers, and every step is one array operation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import chain
 
@@ -22,12 +20,9 @@ def per_picture(predictions: Sequence[str], references: Sequence[Sequence[str]])
     reference is the cosine of their weights, those of the caption clipped to the reference's, times
     exp(-(difference in words)² / 2σ²). It is averaged over n = 1 to 4, then over the references, times 10.
 
-    Args:
-        predictions: one caption per picture, its words separated by white space and compared as they are.
-        references: one or more captions per picture.
-
     Returns:
-        (pictures,), 0 to 10. An n-gram that all pictures have in common weighs nothing.
+        (pictures,), 0 to 10. An n-gram that all pictures have in common weighs nothing. Words are separated by white
+        space and compared as they are.
     """
     pictures = len(predictions)
     texts = [*predictions, *(text for group in references for text in group)]
@@ -39,8 +34,7 @@ def per_picture(predictions: Sequence[str], references: Sequence[Sequence[str]])
     row = np.repeat(np.arange(len(texts)), lengths)  # the text that each word is in: (words,)
     left = np.concatenate([np.arange(n, 0, -1) for n in lengths])  # words from each one to the end
 
-    similarity = np.zeros(len(texts))
-    grams = np.zeros_like(words)
+    similarity, grams = np.zeros(len(texts)), np.zeros_like(words)
     for n in range(1, ORDERS + 1):
         starts = np.flatnonzero(left >= n)
         # an n-gram is the (n-1)-gram before its last word, and that word: numbered anew, so that the pair stays small

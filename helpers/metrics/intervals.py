@@ -1,10 +1,7 @@
 """Bootstrap confidence intervals of scores, and of the difference between two systems' scores.
 
-What a metric finds per picture is computed once. A score comes from the sums over pictures, so pictures can be drawn
-anew thousands of times without reading a caption again.
+A score comes from sums over pictures, so pictures are drawn anew thousands of times without reading a caption again.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
@@ -43,17 +40,13 @@ def bootstrap_interval(
     """How far a score might have moved with other pictures of the same kind: percentile bootstrap (Efron, 1979).
 
     Args:
-        per_picture: a value per picture, (pictures,), whose mean is the score; or (pictures, 2), a numerator and a
-            denominator per picture, whose ratio of sums is the score, as `word_errors` gives them.
+        per_picture: (pictures,), whose mean is the score; or (pictures, 2), a numerator and a denominator per picture,
+            whose ratio of sums is the score, as `word_errors` gives them.
         minus: the same of another system: the interval is then that of the first score minus the second, both from the
             same pictures in each resample.
-        confidence: share of resamples inside the interval.
+        confidence: share of resamples inside the interval, which goes from the lower to the upper end returned.
         seed: of the resampling.
-        of_sums: how sums over pictures become a score, where it is neither `mean` nor `ratio`. Then (pictures, columns)
-            may have any number of columns.
-
-    Returns:
-        The lower and the upper end.
+        of_sums: how sums over pictures, (pictures, any number of columns), become a score, where it is another.
 
     Raises:
         CaptioningError: the values have another shape, or the two systems' shapes differ.

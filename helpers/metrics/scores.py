@@ -4,26 +4,20 @@ To add a metric, write its statistic per picture and a row of `METRICS`. Everywh
 picture, and references one or more per picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jiwer
 import numpy as np
 from rouge_score import rouge_scorer
 from sacrebleu.metrics import BLEU
+from transformers import EvalPrediction
 
 from helpers.families import tokenizer_of
 from helpers.metrics import cider
 from helpers.metrics.intervals import OfSums, bootstrap_interval, mean, ratio, value_of
 from helpers.metrics.words import nearest_alignments, normalized
-
-if TYPE_CHECKING:
-    import evaluate
-    from transformers import EvalPrediction
-
 
 # rouge_score's own tokenizer drops every letter that is not Latin.
 _ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=str.split))
@@ -38,9 +32,8 @@ def word_errors(predictions: Sequence[str], references: Sequence[Sequence[str]])
     Returns:
         int, (pictures, 2): errors (substitutions + deletions + insertions), words of the reference taken.
     """
-    rows = []
-    for _, out in nearest_alignments(predictions, references):
-        rows.append((out.substitutions + out.deletions + out.insertions, len(out.references[0])))
+    outs = (out for _, out in nearest_alignments(predictions, references))
+    rows = [(out.substitutions + out.deletions + out.insertions, len(out.references[0])) for out in outs]
     return np.array(rows, dtype=int)
 
 
@@ -57,11 +50,9 @@ def bleu_counts(predictions: Sequence[str], references: Sequence[Sequence[str]])
         int, (pictures, 10): words predicted, words of the reference nearest in length, then for n = 1 to 4 the
         predicted n-grams that a reference holds too, then for n = 1 to 4 all predicted n-grams.
     """
-    rows = []
-    for prediction, group in zip(*normalized(predictions, references), strict=True):
-        counted = _BLEU.corpus_score([prediction], [[text] for text in group])
-        rows.append([counted.sys_len, counted.ref_len, *counted.counts, *counted.totals])
-    return np.array(rows, dtype=int)
+    pairs = zip(*normalized(predictions, references), strict=True)
+    counted = (_BLEU.corpus_score([prediction], [[text] for text in group]) for prediction, group in pairs)
+    return np.array([[one.sys_len, one.ref_len, *one.counts, *one.totals] for one in counted], dtype=int)
 
 
 def bleu(sums: np.ndarray, pictures: int) -> np.ndarray:
@@ -125,10 +116,6 @@ def caption_metrics(predictions: Sequence[str], references: Sequence[Sequence[st
     its reference; as a reference every predicted word is an insertion. Against each other the two are an exact match
     without word errors, and score 0 in the other metrics.
 
-    Args:
-        predictions: one caption per picture.
-        references: one or more captions per picture; their number may differ.
-
     Returns:
         A score for each row of `METRICS`, of the whole set. wer can exceed 1; cider_d goes from 0 to 10, the others
         from 0 to 1.
@@ -149,15 +136,15 @@ def score(
         minus: another system's captions of the same pictures; the scores are then the first system's minus this one's.
             Where an interval does not hold 0, the two differ by more than the choice of pictures explains.
     """
-    systems = [normalized(predictions, references)]
-    if minus is not None:
-        systems.append(normalized(minus, systems[0][1]))
+    predictions, references = normalized(predictions, references)
+    other = None if minus is None else normalized(minus, references)[0]
     scores = {}
     for name, row in METRICS.items():
-        ours, *others = (row.per_picture(*texts) for texts in systems)
-        low, high = bootstrap_interval(ours, minus=others[0] if others else None, of_sums=row.of_sums)
-        value, *less = (value_of(each, row.of_sums) for each in (ours, *others))
-        scores[name] = {"value": value - sum(less), "low": low, "high": high}
+        ours = row.per_picture(predictions, references)
+        theirs = None if other is None else row.per_picture(other, references)
+        low, high = bootstrap_interval(ours, minus=theirs, of_sums=row.of_sums)
+        value = value_of(ours, row.of_sums) - (0 if theirs is None else value_of(theirs, row.of_sums))
+        scores[name] = {"value": value, "low": low, "high": high}
     return scores
 
 
@@ -170,20 +157,15 @@ def decode(processor: Any, token_ids: np.ndarray) -> list[str]:
 def make_compute_metrics(
     processor: Any, references: Sequence[Sequence[str]]
 ) -> Callable[[EvalPrediction], dict[str, float]]:
-    """The Trainer's `compute_metrics`: generated token ids against all captions of each picture.
-
-    Args:
-        processor: turns token ids, (pictures, tokens), back into texts.
-        references: the captions of each picture, in the order of the evaluation split.
-    """
+    """The Trainer's `compute_metrics`: generated token ids, (pictures, tokens), against each picture's references."""
     return lambda prediction: caption_metrics(decode(processor, prediction.predictions), references)
 
 
-def load_wer() -> evaluate.Metric:
-    """Word error rate for the evaluate library, with several references per picture: a check on `word_errors`.
+def load_wer() -> Any:
+    """Word error rate as an evaluate.Metric, with several references per picture: a check on `word_errors`.
 
-    evaluate.load("wer") downloads a script that asks jiwer about one reference per picture; this one needs no network.
-    It shares with `word_errors` nothing but the normalised texts: jiwer rates each reference, and then the whole set.
+    evaluate.load("wer") downloads a script for one reference per picture; this one needs no network, and shares with
+    `word_errors` nothing but the normalised texts.
     """
     import datasets
     import evaluate
@@ -195,10 +177,9 @@ def load_wer() -> evaluate.Metric:
             return evaluate.MetricInfo("Word error rate against the nearest reference.", "", features)
 
         def _compute(self, predictions: list[str], references: list[list[str]]) -> dict[str, float]:
-            nearest = []
             predictions, references = normalized(predictions, references)
-            for prediction, group in zip(predictions, references, strict=True):
-                nearest.append(min(group, key=lambda text: (jiwer.wer(text, prediction), -len(text.split()))))
+            pairs = zip(predictions, references, strict=True)
+            nearest = [min(group, key=lambda one: (jiwer.wer(one, text), -len(one.split()))) for text, group in pairs]
             return {"wer": jiwer.wer(nearest, predictions)}
 
     return WordErrorRate()

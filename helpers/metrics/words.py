@@ -1,7 +1,5 @@
 """The words that metrics compare: texts checked, normalised once, and aligned."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterator, Sequence
 

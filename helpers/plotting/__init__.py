@@ -1,8 +1,6 @@
-"""Figures and charts (matplotlib) of the series. Each is returned, never shown, and carries its own alt text.
+"""Figures and charts (matplotlib) of the series: each is returned, never shown, and carries its own alt text.
 
 Where there is nothing to draw, a sentence is returned that says so.
-
-This is the one place to import figures from; the modules below it are divided by what is drawn.
 """
 
 from helpers.plotting.attention import plot_word_attention
@@ -16,40 +14,13 @@ from helpers.plotting.charts import (
     plot_training_history,
 )
 from helpers.plotting.figure import DescribedFigure
+from helpers.plotting.mistakes import plot_confusions, plot_mistakes, plot_word_mistakes
 from helpers.plotting.pictures import plot_captioned_images, plot_gallery, plot_patches, plot_picture_pairs
-from helpers.plotting.results import (
+from helpers.plotting.scores import (
     plot_attribute_accuracy,
     plot_compared,
-    plot_confusions,
     plot_lengths,
-    plot_mistakes,
     plot_scores,
     plot_steps,
-    plot_word_mistakes,
     plot_word_probabilities,
 )
-
-__all__ = [
-    "DescribedFigure",
-    "plot_attention_rule",
-    "plot_attribute_accuracy",
-    "plot_attribute_counts",
-    "plot_caption_words",
-    "plot_captioned_images",
-    "plot_compared",
-    "plot_confusions",
-    "plot_gallery",
-    "plot_lengths",
-    "plot_loss",
-    "plot_mistakes",
-    "plot_padding",
-    "plot_patches",
-    "plot_picture_pairs",
-    "plot_scores",
-    "plot_steps",
-    "plot_token_lengths",
-    "plot_training_history",
-    "plot_word_attention",
-    "plot_word_mistakes",
-    "plot_word_probabilities",
-]

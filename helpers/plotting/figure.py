@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers.paths import resolve
@@ -31,6 +31,7 @@ STYLE = {
     "grid.color": "#E4E4E4",
     "legend.frameon": False,
 }
+BARE = {"xticks": [], "yticks": [], "frame_on": False}  # for axes that hold a picture
 
 
 class DescribedFigure(Figure):
@@ -42,6 +43,11 @@ class DescribedFigure(Figure):
 
     alt: str = ""
     tables: Sequence[Sequence[Mapping[str, Any]]] = ()
+
+    def described(self, alt: str, *tables: Sequence[Mapping[str, Any]]) -> DescribedFigure:
+        """This figure, once it has its alt text and its tables."""
+        self.alt, self.tables = alt, tables
+        return self
 
     def png(self) -> bytes:
         """The figure as a PNG file's bytes."""
@@ -60,11 +66,7 @@ class DescribedFigure(Figure):
         return path
 
     def html(self, content: bytes | None = None) -> str:
-        """The figure as HTML: the picture with its alt text, and below it, folded, its tables.
-
-        Args:
-            content: what `png` gave; drawn here where it is not given.
-        """
+        """The figure as HTML: the picture, which is `content` or drawn here, its alt text, and its tables, folded."""
         data = base64.b64encode(content or self.png()).decode()
         alt = escape(self.alt).replace("\n", "&#10;")  # an empty line would end the HTML inside Markdown
         picture = f'<img src="data:image/png;base64,{data}" alt="{alt}">'
@@ -86,22 +88,14 @@ def html_table(rows: Sequence[Mapping[str, Any]]) -> str:
 styled = rc_context(STYLE)  # as a decorator: the style holds while the function draws
 
 
-def new_figure(width: float, height: float) -> DescribedFigure:
-    """An empty figure of this size in inches."""
-    return DescribedFigure(figsize=(width, height), layout="constrained")
-
-
-def axes_of(figure: Figure, rows: int, columns: int, **options: Any) -> np.ndarray:
-    """The figure's axes, (rows, columns), also where there is one."""
-    return figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def picture_grid(count: int, columns: int, width: float, height: float) -> tuple[DescribedFigure, list[Any]]:
-    """A figure with a bare place for each of `count` pictures; width and height of a place in inches."""
-    rows = -(-count // columns)
-    figure = new_figure(width * columns, height * rows)
-    figure.get_layout_engine().set(h_pad=0.1)
-    axes = list(axes_of(figure, rows, columns).flat)
-    for ax in axes:
-        ax.axis("off")
-    return figure, axes
+def new_figure(
+    width: float, height: float, count: int = 1, columns: int = 1, *, title: str = "", **options: Any
+) -> tuple[DescribedFigure, list[Axes]]:
+    """An empty figure of this size in inches with `count` axes, row by row; `options` are those of `subplots`."""
+    figure = DescribedFigure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(-(-count // columns), columns, squeeze=False, **options).flatten()
+    for spare in axes[count:]:
+        spare.axis("off")
+    if title:
+        figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    return figure, list(axes[:count])

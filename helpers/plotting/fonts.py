@@ -1,7 +1,5 @@
 """Fonts for captions in any script: matplotlib's own has Latin, Greek, Cyrillic and Arabic, and boxes for the rest."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection
 from functools import cache, lru_cache
@@ -37,10 +35,8 @@ def fonts_for(letters: frozenset[str]) -> tuple[list[str], set[str]]:
     """Names of installed fonts that together have these letters, and the letters that none has."""
     families, left = [], set(letters)
     fonts = {path: left & _letters(path) for path in findSystemFonts()} if left else {}
-    while left and fonts:
-        best = max(fonts, key=lambda path: len(fonts[path] & left))
-        if not fonts[best] & left:
-            break
+    while useful := [path for path in fonts if fonts[path] & left]:
+        best = max(useful, key=lambda path: len(fonts[path] & left))
         fontManager.addfont(best)
         families.append(FontProperties(fname=best).get_name())
         left -= fonts[best]

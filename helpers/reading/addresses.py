@@ -1,6 +1,4 @@
-"""What lies at an http(s) address, read with limits on time, size, redirects and where they lead."""
-
-from __future__ import annotations
+"""Reading http(s) addresses (URLs): limits on time, size and redirects, and no private networks."""
 
 import asyncio
 import ipaddress
@@ -8,7 +6,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from http.client import responses
@@ -17,7 +14,6 @@ from urllib.parse import quote, urljoin
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from helpers.errors import ImageError
@@ -46,24 +42,23 @@ def fetch(address: str, *, max_bytes: int, timeout: float, allow_local: bool = F
         ImageError: nothing was read; the message says why. It names the address without its query, user and password,
             which may be secret.
     """
-    deadline = time.monotonic() + timeout
     try:
         # In a thread: looking up a host does not end by itself, and a notebook runs an event loop already.
-        return within(timeout, lambda: _read(address, max_bytes, deadline, allow_local))
+        return within(timeout, lambda: asyncio.run(_read(address, max_bytes, timeout, allow_local)))
     except ImageError:
         raise
-    except _Refused as error:
-        why = str(error)
-    except TimeoutError:
-        why = f"did not answer within {timeout:g} seconds; try again, or download it yourself"
-    except aiohttp.ClientPayloadError:
-        why = "broke off before its end; try again"
-    except aiohttp.ClientConnectorCertificateError:
-        why = "has a certificate that is not trusted; check the address and the network"
     except Exception as error:  # its whole text may repeat the query, or what the server sent
         what = getattr(error, "strerror", None) or type(error).__name__
-        why = f"cannot be read: {what}; check the address and the network"
-    raise ImageError(f"{shown(address)} {why}.")
+        untrusted = "has a certificate that is not trusted; check the address and the network"
+        reasons = {
+            _Refused: str(error),
+            TimeoutError: f"did not answer within {timeout:g} seconds; try again, or download it yourself",
+            aiohttp.ClientPayloadError: "broke off before its end; try again",
+            aiohttp.ClientConnectorCertificateError: untrusted,
+            Exception: f"cannot be read: {what}; check the address and the network",
+        }
+        why = next(reason for kind, reason in reasons.items() if isinstance(error, kind))
+        raise ImageError(f"{shown(address)} {why}.") from None
 
 
 def within(seconds: float, step: Callable[[], Any]) -> Any:
@@ -91,17 +86,16 @@ class _Refused(Exception):
     """Why an address is not read: the rest of a sentence that begins with it."""
 
 
-class _Places(AbstractResolver):
-    """Where a host lies, looked up and vetted once: a second time, it may be said to lie elsewhere."""
+class _Places:
+    """A resolver for aiohttp: where a host lies, asked and vetted once, as a second answer may lead elsewhere."""
 
     def __init__(self, url: URL, proxied: bool, trusted: bool):
-        self.places = []
         try:
             self.places = socket.getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            if not proxied:  # a proxy may know hosts that this machine does not
-                what = f"no host {url.raw_host} is found; check its spelling and the network"
-                raise _Refused(f"cannot be read: {what}") from None
+            self.places = []
+        if not self.places and not proxied:  # a proxy may know hosts that this machine does not
+            raise _Refused(f"cannot be read: no host {url.raw_host} is found; check its spelling and the network")
         if not trusted and not all(_is_public(place[0]) for *_, place in self.places):
             raise _Refused(
                 f"lies on this machine or in a private network ({url.raw_host}), which is not read; "
@@ -109,31 +103,27 @@ class _Places(AbstractResolver):
             )
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[Any]:
+        """The addresses of the host, in aiohttp's form."""
         same = {"hostname": host, "port": port, "flags": socket.AI_NUMERICHOST}
         return [same | {"host": place[0], "family": kind, "proto": proto} for kind, _, proto, _, place in self.places]
 
-    async def close(self) -> None:
-        """There is nothing to close."""
 
-
-def _read(address: str, max_bytes: int, deadline: float, allow_local: bool) -> bytes:
+async def _read(address: str, max_bytes: int, timeout: float, allow_local: bool) -> bytes:
     first, own = address, None
-    for _ in range(MAX_REDIRECTS + 1):
-        try:
-            url = _quoted(_parts(address))
-            own = own or url.raw_host
-            proxy = None if proxy_bypass(url.raw_authority) else getproxies().get(url.scheme)
-            if proxy and "://" not in proxy:
-                proxy = f"http://{proxy}"
-            places = _Places(url, bool(proxy), allow_local and url.raw_host == own)
-            if (left := deadline - time.monotonic()) <= 0:  # no one waits any more
-                raise TimeoutError
-            answer = asyncio.run(_answer(url, places, proxy, max_bytes, left))
-        except _Refused as error:
-            raise error if address == first else _Refused(f"leads to {shown(address)}, which {error}") from None
-        if isinstance(answer, bytes):
-            return answer
-        address = urljoin(address, answer)
+    async with asyncio.timeout(timeout):
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                url = _quoted(_parts(address))
+                own = own or url.raw_host
+                proxy = None if proxy_bypass(url.raw_authority) else getproxies().get(url.scheme)
+                proxy = proxy if not proxy or "://" in proxy else f"http://{proxy}"
+                places = _Places(url, bool(proxy), allow_local and url.raw_host == own)
+                answer = await _answer(url, places, proxy, max_bytes)
+            except _Refused as error:
+                raise error if address == first else _Refused(f"leads to {shown(address)}, which {error}") from None
+            if isinstance(answer, bytes):
+                return answer
+            address = urljoin(address, answer)
     raise _Refused(f"redirects more than {MAX_REDIRECTS} times; check the address")
 
 
@@ -166,14 +156,13 @@ def _is_public(place: str) -> bool:
     return number.is_global and not number.is_multicast
 
 
-async def _answer(url: URL, places: _Places, proxy: str | None, max_bytes: int, seconds: float) -> bytes | str:
+async def _answer(url: URL, places: _Places, proxy: str | None, max_bytes: int) -> bytes | str:
     """The content, or where it redirects to."""
     resolver = None if proxy else places  # the proxy itself may well lie in a private network
     encryption = ssl.create_default_context() if url.scheme == "https" else True
     connector = aiohttp.TCPConnector(resolver=resolver, ssl=encryption)
-    limit = aiohttp.ClientTimeout(total=seconds)
     async with (
-        aiohttp.ClientSession(connector=connector, timeout=limit, headers=_HEADERS, auto_decompress=False) as session,
+        aiohttp.ClientSession(connector=connector, headers=_HEADERS, auto_decompress=False) as session,
         session.get(url, proxy=proxy, allow_redirects=False) as answer,
     ):
         if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:

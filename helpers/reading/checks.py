@@ -1,8 +1,5 @@
-"""Which rows of a split can be used, and why others cannot."""
+"""Checks of a data set's rows: captions and pictures that cannot be used, each with its reason."""
 
-from __future__ import annotations
-
-import hashlib
 import logging
 import os
 import re
@@ -15,23 +12,17 @@ from tqdm.auto import tqdm
 
 from helpers.errors import DataError, ImageError
 from helpers.reading.pictures import check_image
-from helpers.reading.rows import Listed
+from helpers.reading.rows import Listed, Stored
 
 logger = logging.getLogger(__name__)
 
 CAPTION_COLUMNS = ("captions", "caption", "text", "sentences", "sentence")
 Faults = dict[int, tuple[str, str]]  # row number → the kind of fault, and the sentence about it
-_SOUND: set[tuple | bytes] = set()  # what is known of pictures that were decoded whole, so that none is decoded twice
+_EMPTY = Features({"image": Image(), "captions": List(Value("string"))})
 
 
 def usable(table: Listed, name: str, split: str, caption_columns: str | list[str] | None) -> tuple[Dataset, Faults]:
-    """Checks every row of a split.
-
-    Args:
-        table: its rows.
-        name: of the data set, for sentences.
-        split: its name, for the progress bar.
-        caption_columns: as `load_captions` takes them.
+    """Checks every row of a split; the names of the data set and the split are for sentences.
 
     Returns:
         The rows that can be used, with the columns image and captions, and why the others cannot.
@@ -50,11 +41,10 @@ def usable(table: Listed, name: str, split: str, caption_columns: str | list[str
                 "%s: left out the column %s of the split %s, because its name is given to what %s holds; rename it.",
                 name, column, split, used,
             )  # fmt: skip
-    captions = [_captions(row, texts) for row in table.cells(texts)]
-    faults = {i: ("a fault in its table", why) for i, why in table.faults.items()}
-    for i, group in enumerate(captions):
-        if i not in faults and (fault := _caption_fault(group, texts)):
-            faults[i] = fault
+    rows = table.rows.select_columns(texts) if isinstance(table, Stored) else table.rows
+    captions = [_captions(row, texts) for row in rows]
+    faults = {i: fault for i, group in enumerate(captions) if (fault := _caption_fault(group, texts))}
+    faults |= {i: ("a fault in its table", why) for i, why in table.faults.items()}
     numbers = [i for i in range(len(captions)) if i not in faults]
     bar = tqdm(numbers, f"Checking {split}", delay=3, leave=False)
     try:
@@ -64,20 +54,17 @@ def usable(table: Listed, name: str, split: str, caption_columns: str | list[str
     except (pyarrow.ArrowException, TypeError, ValueError):
         kind = table.rows.features[picture]
         raise DataError(f"{name}: the column {picture} holds no pictures (it is {kind}); rename it.") from None
+    faults = dict(sorted(faults.items()))
     if kept := [i for i in numbers if i not in faults]:
-        dataset = table.dataset(kept, picture, texts, [captions[i] for i in kept])
-    else:
-        features = Features({"image": Image(), "captions": List(Value("string"))})
-        dataset = Dataset.from_dict({"image": [], "captions": []}, features=features)
-    return dataset, dict(sorted(faults.items()))
+        return table.dataset(kept, picture, texts, [captions[i] for i in kept]), faults
+    return Dataset.from_dict({"image": [], "captions": []}, features=_EMPTY), faults
 
 
 def _picture_column(table: Listed, name: str) -> str:
-    columns = [column for column in table.picture_columns if column in table.columns]
-    if not columns:
-        known, listed = " or ".join(table.picture_columns), ", ".join(table.columns)
-        raise DataError(f"{name} has no column of pictures ({known}); its columns are {listed}; rename one.")
-    return columns[0]
+    if column := next((column for column in table.picture_columns if column in table.columns), None):
+        return column
+    known, listed = " or ".join(table.picture_columns), ", ".join(table.columns)
+    raise DataError(f"{name} has no column of pictures ({known}); its columns are {listed}; rename one.")
 
 
 def _caption_columns(table: Listed, name: str, asked: str | list[str] | None) -> list[str]:
@@ -102,15 +89,13 @@ def _caption_columns(table: Listed, name: str, asked: str | list[str] | None) ->
 
 
 def _captions(row: dict[str, Any], columns: list[str]) -> list[Any]:
-    """The captions of a row, whatever they are; of several columns, those that it leaves empty do not count."""
-    texts = [text for column in columns for text in _texts(row.get(column))]
-    return ([text for text in texts if text not in (None, "")] if len(columns) > 1 else texts) or [None]
+    """The captions of a row, whatever they are; of several columns, those that it leaves empty do not count.
 
-
-def _texts(value: Any) -> list[Any]:
-    """The texts of one column: one, a list of them, or either as {"raw": text}, as Karpathy's splits keep them."""
-    value = _raw(value)
-    return [_raw(item) for item in value] if isinstance(value, list) else [value]
+    A column holds one or a list of them, as texts or as {"raw": text}, as Karpathy's splits keep them.
+    """
+    values = [_raw(row.get(column)) for column in columns]
+    texts = [_raw(text) for value in values for text in (value if isinstance(value, list) else [value])]
+    return [text for text in texts if len(columns) == 1 or text not in (None, "")] or [None]
 
 
 def _raw(value: Any) -> Any:
@@ -139,34 +124,18 @@ def _picture_fault(stored: Any, table: Listed) -> str:
         return "it names no picture; name a file, or remove the row"
     if isinstance(stored, str):
         path = table.folder / stored
+        if stored.startswith("zip://"):  # so the library calls what it finds in an archive
+            return f"{stored[:80]} lies in an archive; unpack it and give its path"
         if "://" in stored:
-            packed = stored.startswith("zip://")  # so the library calls what it finds in an archive
-            mend = "lies in an archive; unpack it" if packed else "is an address; download the picture"
-            return f"{stored[:80]} {mend} and give its path"
+            return f"{stored[:80]} is an address; download the picture and give its path"
         # By its letters, so that a link which somebody put into the folder may lead elsewhere.
         plain, homes = Path(os.path.normpath(path)), (table.folder, *table.caches)
         if not any(plain.is_relative_to(os.path.normpath(home)) for home in homes):
             return f"{stored[:80]} leaves the folder of the pictures; move the picture into it"
         stored = path
-    known_by = _known_by(stored)
-    if known_by in _SOUND:
-        return ""
     try:
         check_image(stored)
+        return ""
     except ImageError as error:
         message = str(error).rstrip(".")
         return f"its picture {message}".replace(f"{table.folder}/", "") if isinstance(stored, Path) else message
-    if known_by is not None:
-        _SOUND.add(known_by)
-    return ""
-
-
-def _known_by(stored: Any) -> tuple | bytes | None:
-    """What tells a picture from all others: the hash of its bytes, or what changes whenever a file is written."""
-    if isinstance(stored, bytes):
-        return hashlib.sha256(stored).digest()
-    try:
-        state = stored.stat()
-        return str(stored), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
-    except (AttributeError, OSError, ValueError):  # no path, or no file there, which check_image says
-        return None

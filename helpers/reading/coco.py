@@ -1,10 +1,8 @@
-"""Captions as COCO keeps them, and as Karpathy's splits of COCO, Flickr8k and Flickr30k do → rows of a table.
+"""Reading COCO's captions, and Karpathy's splits of COCO, Flickr8k and Flickr30k, as rows of a table.
 
 COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}.
 Karpathy: {"images": [{"filename", "sentences": [{"raw"}], "split"}]}, the file name sometimes with a "filepath".
 """
-
-from __future__ import annotations
 
 import os
 from collections import Counter
@@ -31,8 +29,7 @@ def rows_of(content: Any, shown: str) -> Rows:
     Raises:
         DataError: it is no captions file.
     """
-    content = content if isinstance(content, dict) else {}
-    images, annotations = content.get("images"), content.get("annotations")
+    images, annotations = map(content.get, ("images", "annotations")) if isinstance(content, dict) else (None, None)
     if isinstance(images, list) and isinstance(annotations, list):
         if not any(isinstance(annotation, dict) and "caption" in annotation for annotation in annotations):
             raise DataError(f"{shown} has annotations and none with a caption; give the file of captions.")
@@ -61,12 +58,13 @@ def _coco(images: list[Any], annotations: list[Any]) -> Rows:
     ids = [_id(image.get("id")) for image in images]
     twice, rows_of_ids = Counter(ids), {known: i for i, known in enumerate(ids)}
     rows = [{**image, "captions": []} for image in images]
-    faults = {}
-    for i, known in enumerate(ids):
-        if known is None:
-            faults[i] = "it has no id; write one, and use it in its annotations"
-        elif twice[known] > 1:
-            faults[i] = f"its id {known} is the id of {twice[known]} pictures; give each its own"
+    faults = {
+        i: "it has no id; write one, and use it in its annotations"
+        if known is None
+        else f"its id {known} is the id of {twice[known]} pictures; give each its own"
+        for i, known in enumerate(ids)
+        if known is None or twice[known] > 1
+    }
     for annotation in annotations:
         annotation = annotation if isinstance(annotation, dict) else {}
         known, caption = _id(annotation.get("image_id")), annotation.get("caption")

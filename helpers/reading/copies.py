@@ -1,13 +1,12 @@
-"""Which pictures are copies of each other, and splits that share none.
+"""Copies of pictures, found by a perceptual hash, and divisions into splits that share none.
 
 Two pictures are taken for copies where their 256-bit perceptual hashes differ in at most `NEAR` bits. That finds
 pictures that were saved again in good quality or resized. It misses what was cropped, and most of what was saved in
 very poor quality. Any two of Pocket Creatures' drawings differ in more bits, so no two creatures are taken for one.
 """
 
-from __future__ import annotations
-
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,17 +71,14 @@ def groups_of_copies(hashes: np.ndarray) -> np.ndarray:
     Returns:
         int64 (pictures,): the group of each picture; groups are numbered in the order of their first pictures.
     """
-    if not len(hashes):
-        return np.zeros(0, np.int64)
     different, which = np.unique(hashes, axis=0, return_inverse=True)
     labels, words = np.arange(len(different)), different.view(np.uint64)  # (different, 4)
     for stretch in np.array_split(np.arange(BYTES), NEAR + 1):
         keys = np.unique(different[:, stretch], axis=0, return_inverse=True)[1].ravel()
         order = np.argsort(keys, kind="stable")
         keys, places, shift = keys[order], np.arange(len(order) - 1), 1
-        while len(
-            places
-        ):  # those that share the stretch lie in a row: each is compared with the next, the one after, …
+        # Those that share the stretch lie in a row: each is compared with the next, the one after, …
+        while len(places):
             places = places[keys[places] == keys[places + shift]]
             pairs = order[np.stack([places, places + shift])]
             pairs = pairs[:, labels[pairs[0]] != labels[pairs[1]]]
@@ -105,9 +101,7 @@ def _joined(labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[int]:
     """Draws groups that have, together, about the wanted number of pictures.
 
-    The groups come in an order drawn by the seed, and each that still fits is taken. So fewer pictures than the group
-    that is smallest of those left can be missing, more only where `most` groups are drawn; where even the smallest
-    group is too large, it is taken alone.
+    The groups come in an order drawn by the seed, and each that still fits is taken; where none fits, the smallest is.
 
     Args:
         sizes: (groups,) pictures of each.
@@ -129,9 +123,8 @@ def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[
 
 def in_other_splits(groups: dict[str, np.ndarray]) -> dict[str, int]:
     """How many pictures of each split have a copy in another; `groups` numbers them across the splits."""
-    kinds = {split: set(part.tolist()) for split, part in groups.items()}
-    others = {split: set().union(*(kinds[other] for other in kinds if other != split)) for split in kinds}
-    return {split: sum(group in others[split] for group in part.tolist()) for split, part in groups.items()}
+    splits = Counter(group for part in groups.values() for group in set(part.tolist()))
+    return {split: sum(splits[group] > 1 for group in part.tolist()) for split, part in groups.items()}
 
 
 def numbers_of_bytes(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
@@ -139,11 +132,8 @@ def numbers_of_bytes(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:
 
     Nothing is decoded, so it takes about a tenth of the time of `groups_by_split`, and misses what was saved again.
     """
-    digests = {
-        split: b"".join(hashlib.sha256(content).digest()[:8] for content in contents(dataset))
-        for split, dataset in splits.items()
-    }
-    return {split: np.frombuffer(numbers, np.uint64) for split, numbers in digests.items()}
+    digests = {split: [hashlib.sha256(content).digest()[:8] for content in contents(splits[split])] for split in splits}
+    return {split: np.frombuffer(b"".join(parts), np.uint64) for split, parts in digests.items()}
 
 
 def groups_by_split(splits: dict[str, Dataset]) -> dict[str, np.ndarray]:

@@ -1,6 +1,4 @@
-"""What a picture's file says of itself, looked at before Pillow believes it: a small file can ask for much."""
-
-from __future__ import annotations
+"""Limits on picture files before they are decoded (JPEG scans, TIFF directories, BMP): small files can ask for much."""
 
 import io
 import re
@@ -61,10 +59,8 @@ def opened(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Image.I
     Raises:
         Claims: opening or decoding it would take too much; where it is damaged, Pillow raises nearly anything.
     """
-    scans = 1  # passes over its pixels
-    if content[:3] == b"\xff\xd8\xff":
-        scans = _scans(content)
-    elif content[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"):
+    scans = _scans(content) if content[:3] == b"\xff\xd8\xff" else 1  # passes over its pixels
+    if content[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"):
         _check_directories(content)
     picture = Image.open(Once(content), formats=formats)
     check_size(picture, max_pixels)
@@ -94,8 +90,7 @@ def _check_tiles(picture: Any, compression: str, max_pixels: int) -> None:
     tile = picture.tag_v2.get(322, 1), picture.tag_v2.get(323, 1)
     if not all(isinstance(side, int) and side > 0 for side in tile):
         raise Claims("has tiles without a size; save it anew as PNG")
-    stored = picture.tag_v2[256], picture.tag_v2[257]
-    across, down = (-(-side // part) * part for side, part in zip(stored, tile, strict=True))
+    across, down = (-(-picture.tag_v2[tag] // part) * part for tag, part in zip((256, 257), tile, strict=True))
     if across * down > max_pixels:
         raise Claims(f"has tiles of more than {max_pixels:,} pixels together; save it anew as PNG")
 
@@ -122,11 +117,10 @@ def _scans(content: bytes) -> int:
 
 def _check_directories(content: bytes) -> None:
     """Adds up the numbers in the directories of a TIFF that Pillow makes Python objects of."""
-    order, big = "<" if content[:1] == b"I" else ">", content[2] == 43
+    order, endian = ("<", "little") if content[:1] == b"I" else (">", "big")
+    big = content[2] == 43
     count, entry = struct.Struct(order + ("Q" if big else "H")), struct.Struct(order + ("HHQ8s" if big else "HHL4s"))
-    header = content[8:16] if big else content[4:8]
-    endian = "little" if order == "<" else "big"
-    waiting, numbers = [int.from_bytes(header, endian)], 0
+    waiting, numbers = [int.from_bytes(content[8:16] if big else content[4:8], endian)], 0
     for start in waiting:  # it grows on the way; a directory may name itself
         if start + count.size > len(content) or len(waiting) > 20:
             continue

@@ -1,20 +1,13 @@
 """Finds a checkpoint or a data set by its name: a folder on this disk, or a repository of the Hub, asked briefly."""
 
-from __future__ import annotations
-
+import contextlib
 import logging
 from difflib import get_close_matches
 from pathlib import Path
 
 import datasets
 from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import GatedRepoError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from helpers.errors import CheckpointError, DataError, first_line
 from helpers.paths import ROOT, artifacts_folder, resolve
@@ -67,9 +60,8 @@ def locate(name: str, kind: str) -> str:
     except HFValidationError:
         why = "is neither a folder on this disk nor a Hub id (owner/name)"
     except GatedRepoError:
-        page = f"{constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name}"
-        agree = f"open {page} and log in with notebook_login()"
-        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} wants an agreement first: {agree}.") from None
+        page = f"open {constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name} and log in with notebook_login()"
+        raise _ERRORS[kind](f"The {_NOUNS[kind]} {name} wants an agreement first: {page}.") from None
     except RepositoryNotFoundError:
         why = "is neither on this disk nor on the Hub; check the spelling, and log in if it is private"
     except Exception as error:  # the Hub's client has changed its HTTP library, and its errors, before
@@ -89,8 +81,11 @@ def _absent(name: str, kind: str, why: str) -> CheckpointError | DataError:
     local = _on_disk(kind)
     known = [*local, *(KNOWN if kind == "model" else ())]
     near = get_close_matches(name, known, 1) or get_close_matches(name.rpartition("/")[2], known, 1, 0.4)
-    meant = near and near[0] != name
-    hint = f"did you mean {near[0]}?" if meant else f"{local[0]} comes with the project and needs no network."
+    hint = (
+        f"did you mean {near[0]}?"
+        if near and near[0] != name
+        else f"{local[0]} comes with the project and needs no network."
+    )
     return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {why}; {hint}")
 
 
@@ -98,8 +93,8 @@ def _on_disk(kind: str) -> list[str]:
     """The checkpoints or data sets of the project, by the names that a learner types."""
     if kind == "dataset":
         return sorted(f"data/{path.name}" for path in (ROOT / "data").glob("*/"))
-    own = [f"artifacts/{path.parent.name}" for path in artifacts_folder().glob("*/config.json")]
-    return sorted(f"models/{path.parent.name}" for path in (ROOT / "models").glob("*/config.json")) + sorted(own)
+    places = {"models": ROOT / "models", "artifacts": artifacts_folder()}
+    return [f"{n}/{path.parent.name}" for n, place in places.items() for path in sorted(place.glob("*/config.json"))]
 
 
 def _downloaded(name: str, kind: str) -> str | None:
@@ -108,10 +103,8 @@ def _downloaded(name: str, kind: str) -> str | None:
         # One word could be the copy of a folder on this disk; the Hub's are owner___name.
         cached = Path(datasets.config.HF_DATASETS_CACHE) / name.replace("/", "___")
         return name if "/" in name and cached.is_dir() else None
-    try:
+    with contextlib.suppress(OSError):  # which LocalEntryNotFoundError is
         return snapshot_download(name, local_files_only=True)
-    except (LocalEntryNotFoundError, OSError):
-        return None
 
 
 def reason_of(error: Exception) -> str:

@@ -1,7 +1,5 @@
 """One picture, read safely from a path, an address, bytes, an array or a PIL picture: RGB, upright, within limits."""
 
-from __future__ import annotations
-
 import logging
 import os
 import reprlib
@@ -31,11 +29,10 @@ TIMEOUT = 10  # seconds, for everything that an address takes
 _MAX_EXIF = 65_536
 # How files begin that people take for pictures.
 _OTHERS = {
-    b"<!doctype html": "a web page; take the address of the picture itself",
-    b"<html": "a web page; take the address of the picture itself",
-    b"<svg": "an SVG drawing; save it as PNG",
-    b"<?xml": "an XML text, perhaps a drawing; save it as PNG",
-    b"%pdf": "a PDF document; save its picture as PNG",
+    (b"<!doctype html", b"<html"): "a web page; take the address of the picture itself",
+    (b"<svg",): "an SVG drawing; save it as PNG",
+    (b"<?xml",): "an XML text, perhaps a drawing; save it as PNG",
+    (b"%pdf",): "a PDF document; save its picture as PNG",
 }
 
 
@@ -70,10 +67,7 @@ def check_image(source: Any) -> None:
 
 
 def load_small(source: Any, side: int = 128) -> Image.Image:
-    """What `load_image` gives, of a path or bytes; a large JPEG is decoded at a fraction of its size, which is quick.
-
-    Both sides stay at least as long as `side` where they were.
-    """
+    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, no side below `side`."""
     picture, name = _opened(source)
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)
@@ -143,17 +137,17 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return step()
-    except Claims as error:
-        raise ImageError(f"{name} {error}.") from None
-    except MemoryError:
-        raise ImageError(f"{name} needs more memory than there is; make it smaller.") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"{name} has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller.") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{name} is {_kind_of(content)}; {', '.join(FORMATS)} are read.") from None
     except Exception as error:
         why = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
-        raise ImageError(f"{name} is damaged or of a rare kind ({why}); copy it again or save it as PNG.") from None
+        sentences = {
+            Claims: str(error),
+            MemoryError: "needs more memory than there is; make it smaller",
+            Image.DecompressionBombError: f"has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller",
+            UnidentifiedImageError: f"is {_kind_of(content)}; {', '.join(FORMATS)} are read",
+            Exception: f"is damaged or of a rare kind ({why}); copy it again or save it as PNG",
+        }
+        what = next(sentence for kind, sentence in sentences.items() if isinstance(error, kind))
+        raise ImageError(f"{name} {what}.") from None
 
 
 def _kind_of(content: bytes) -> str:
@@ -161,7 +155,7 @@ def _kind_of(content: bytes) -> str:
     start = content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     if content[4:8] == b"ftyp":
         return "a HEIC, AVIF or video file, which many phones make; save it as JPEG"
-    return next((what for sign, what in _OTHERS.items() if start.startswith(sign)), "no picture, or a damaged one")
+    return next((what for signs, what in _OTHERS.items() if start.startswith(signs)), "no picture, or a damaged one")
 
 
 def _upright(picture: Image.Image, name: str) -> Image.Image:
@@ -176,7 +170,7 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
 
 def _on_white(picture: Image.Image) -> Image.Image:
     clear = picture.info.get("transparency")
-    if picture.mode.startswith("I") or picture.mode == "F":
+    if picture.mode[0] in "IF":
         values = np.asarray(picture)
         picture = Image.fromarray(_in_8_bits(values, picture.mode))
         if isinstance(clear, int):
@@ -199,9 +193,8 @@ def _in_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
     values = np.nan_to_num(values.astype(np.float32))
     low, high = float(values.min()), float(values.max())
     scales = {"F": (1, 255, 65_535), "I": (255, 65_535)}.get(mode, (65_535,))
-    scale = next((scale for scale in scales if low >= 0 and high <= scale), None)
-    if scale:
-        low, high = 0, scale
+    if low >= 0 and high <= scales[-1]:
+        low, high = 0, min(scale for scale in scales if high <= scale)
     return np.rint((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
 
 
@@ -217,12 +210,9 @@ def _from_array(values: np.ndarray) -> Image.Image:
     kind, which = values.dtype.kind, f"of {values.dtype}"
     if kind in "biuf":
         low, high = values.min(), values.max()
-        if low >= 0 and high <= 255 and kind in "iu":
-            return Image.fromarray(values.astype(np.uint8))
-        deep = kind == "u" and values.itemsize == 2
-        if low >= 0 and (high <= 1 or deep):
-            shades = values.astype(np.float32) * (255 / (65_535 if deep else 1))
+        whole, deep = kind in "iu" and high <= 255, kind == "u" and values.itemsize == 2
+        if low >= 0 and (whole or deep or high <= 1):
+            shades = values.astype(np.float32) * (255 / (255 if whole else 65_535 if deep else 1))
             return Image.fromarray(np.rint(shades).astype(np.uint8))
         which += f" from {low} to {high}"
-    asked = "give whole numbers from 0 to 255 or real numbers from 0 to 1"
-    raise ImageError(f"An array {which} is no picture; {asked}.")
+    raise ImageError(f"An array {which} is no picture; give whole numbers from 0 to 255 or real numbers from 0 to 1.")

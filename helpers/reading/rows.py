@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,53 +18,18 @@ SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val"
 
 @dataclass
 class Listed:
-    """Rows of a file, whose pictures are paths.
-
-    Attributes:
-        rows: a dictionary each.
-        folder: what the paths are relative to, and do not leave.
-        faults: row number → what is wrong with the row as it was read.
-        caches: where else the datasets library itself puts pictures of this data set.
-        picture_columns: the columns that may hold a picture, the likeliest first.
-    """
+    """Rows of a file, whose pictures are paths."""
 
     rows: list[dict[str, Any]]
-    folder: Path
-    faults: dict[int, str] = field(default_factory=dict)
-    caches: tuple[Path, ...] = ()
+    folder: Path  # what the paths are relative to, and do not leave
+    faults: dict[int, str] = field(default_factory=dict)  # row number → what is wrong with the row as it was read
+    caches: tuple[Path, ...] = ()  # where else the datasets library itself puts pictures of this data set
     picture_columns: ClassVar[tuple[str, ...]] = PATHS
 
     @property
     def columns(self) -> list[str]:
         """The names of all columns, in the order in which they come."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
-
-    def by_split(self) -> dict[str, Listed]:
-        """The rows by split, where a column split names them or all paths begin with the name of one; else as train."""
-        column = next((name for name in PATHS if name in self.columns), None)
-        named = [SPLITS.get(str(row.get("split"))) for row in self.rows]
-        begun = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in self.rows]
-        parts = named if any(named) else begun
-        if any(named):
-            # What is meant for a test must not land in train because its split is mistyped.
-            for i in (i for i, part in enumerate(named) if part is None and i not in self.faults):
-                mistyped = str(self.rows[i].get("split"))[:40]
-                self.faults[i] = f"its split {mistyped!r} is none of {', '.join(SPLITS)}; mend it"
-        sound = [part for i, part in enumerate(parts) if i not in self.faults]
-        if not sound or None in sound:
-            return {"train": self}
-        numbers: dict[str, list[int]] = {}
-        for i, part in enumerate(parts):
-            numbers.setdefault(part or sound[0], []).append(i)
-        splits = {}
-        for split, chosen in numbers.items():
-            faults = {place: self.faults[i] for place, i in enumerate(chosen) if i in self.faults}
-            splits[split] = Listed([self.rows[i] for i in chosen], self.folder, faults)
-        return splits
-
-    def cells(self, columns: list[str]) -> Iterable[dict[str, Any]]:
-        """Each row, with these columns at least where it has them."""
-        return self.rows
 
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """What the rows of these numbers hold for a picture: its path, its bytes, or what is neither."""
@@ -79,9 +44,7 @@ class Listed:
         columns = {name: _one_kind([self.rows[i].get(name) for i in numbers]) for name in others}
         features = {"image": Image(), "captions": List(Value("string")), **Dataset.from_dict(columns).features}
         paths = [self.folder / self.rows[i][picture] for i in numbers]
-        stored = pyarrow.array([str(path) for path in paths], pyarrow.string())
-        texts_of_rows = pyarrow.array(captions, pyarrow.list_(pyarrow.string()))
-        rows = pyarrow.table({"image": stored, "captions": texts_of_rows, **columns})
+        rows = pyarrow.table({"image": [str(path) for path in paths], "captions": captions, **columns})
         # The files' times go into what the copy on disk is known by: another picture of the same name is another one.
         known_by = {"rows": rows, "times": pyarrow.array([path.stat().st_mtime_ns for path in paths])}
         return Dataset.from_generator(_rows, features=Features(features), gen_kwargs=known_by)
@@ -89,28 +52,16 @@ class Listed:
 
 @dataclass
 class Stored(Listed):
-    """Rows of a Dataset, whose pictures are their bytes or paths.
-
-    Attributes:
-        relative: whether one of the pictures that were asked for is a relative path.
-    """
+    """Rows of a Dataset, whose pictures are their bytes or paths."""
 
     rows: Dataset
-    relative: bool = False
+    relative: bool = False  # whether one of the pictures that were asked for is a relative path
     picture_columns: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
     def columns(self) -> list[str]:
         """As of rows in a file."""
         return self.rows.column_names
-
-    def by_split(self) -> dict[str, Listed]:
-        """All as train: no column of theirs says more."""
-        return {"train": self}
-
-    def cells(self, columns: list[str]) -> Iterable[dict[str, Any]]:
-        """As of rows in a file."""
-        return self.rows.select_columns(columns)
 
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """As of rows in a file."""
@@ -125,8 +76,7 @@ class Stored(Listed):
         dataset = self.rows.select(numbers)
         if self.relative:  # the library would look for them in the folder in which the kernel was started
             dataset = dataset.cast_column(picture, Image(decode=False))
-            values = {"picture": picture, "folder": self.folder}
-            dataset = dataset.map(_placed, fn_kwargs=values, features=dataset.features)
+            dataset = dataset.map(_placed, fn_kwargs={"folder": self.folder}, features=dataset.features)
         if dataset.features[picture] != Image():
             dataset = dataset.cast_column(picture, Image())
         if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
@@ -135,9 +85,32 @@ class Stored(Listed):
         return dataset.add_column("captions", captions, feature=List(Value("string")))
 
 
-def _placed(row: dict, picture: str, folder: Path) -> dict:
-    stored = row[picture]
-    return {picture: stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
+def by_split(table: Listed) -> dict[str, Listed]:
+    """Listed rows by split, where a column split names them or all paths begin with the name of one; else as train."""
+    if isinstance(table, Stored):
+        return {"train": table}
+    column = next((name for name in PATHS if name in table.columns), None)
+    parts, faults = [SPLITS.get(str(row.get("split"))) for row in table.rows], table.faults
+    if any(parts):
+        # What is meant for a test must not land in train because its split is mistyped.
+        for i in (i for i, part in enumerate(parts) if part is None and i not in faults):
+            faults[i] = f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}; mend it"
+    else:
+        parts = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in table.rows]
+    sound = [part for i, part in enumerate(parts) if i not in faults]
+    if not sound or None in sound:
+        return {"train": table}
+    splits: dict[str, Listed] = {}
+    for i, part in enumerate(parts):
+        split = splits.setdefault(part or sound[0], Listed([], table.folder))
+        split.faults |= {len(split.rows): faults[i]} if i in faults else {}
+        split.rows.append(table.rows[i])
+    return splits
+
+
+def _placed(row: dict, folder: Path) -> dict:
+    stored = row["image"]
+    return {"image": stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
 
 
 def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:
@@ -152,5 +125,5 @@ def _one_kind(values: list[Any]) -> list[Any]:
         pyarrow.array(values)
         return values
     except (pyarrow.ArrowException, TypeError, OverflowError, UnicodeError):
-        texts = [value if isinstance(value, str) or value is None else json.dumps(value) for value in values]
-        return [text if text is None else text.encode(errors="replace").decode() for text in texts]
+        texts = (value if isinstance(value, str) or value is None else json.dumps(value) for value in values)
+        return [text and text.encode(errors="replace").decode() for text in texts]

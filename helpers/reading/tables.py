@@ -1,13 +1,12 @@
-"""Files and folders of captioned pictures → their rows, as they stand there, unchecked."""
-
-from __future__ import annotations
+"""Reading tables (CSV, JSON Lines, JSON, parquet) and folders of captioned pictures: their rows, as they stand."""
 
 import csv
 import io
 import json
 import os
 from collections.abc import Callable
-from itertools import islice
+from contextlib import suppress
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from datasets import DatasetDict, config, load_dataset, load_from_disk
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from helpers.errors import DataError, first_line
+from helpers.errors import DataError, first_line, readable
 from helpers.paths import resolve
 from helpers.reading.coco import picture_folder, rows_of
 from helpers.reading.locate import locate
 from helpers.reading.pictures import SUFFIXES
-from helpers.reading.rows import PATHS, SPLITS, Listed, Stored
+from helpers.reading.rows import PATHS, SPLITS, Listed, Stored, by_split
 
 
 def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
@@ -43,7 +42,7 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
         raise DataError(f"images={images!r} is no folder; give the folder of the pictures (looked for {folder}).")
     path = resolve(name)
     if path.is_file():
-        return _table(path, folder).by_split()
+        return by_split(_table(path, folder))
     if not path.is_dir():
         place = locate(name, "dataset")
         # The Hub's files lie in a folder of this data set; what was packed is unpacked among the downloads of all.
@@ -52,11 +51,8 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
         return _loaded(name, lambda: load_dataset(place), folder or home, (home, *caches))
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _loaded(name, lambda: load_from_disk(str(path)), folder or path)
-    files = _metadata_files(name, path)
-    if "train" in files and len(files) == 1:
-        return _table(files["train"], folder).by_split()
-    if files:
-        return {split: _table(file, folder) for split, file in files.items()}
+    if tables := {split: _table(file, folder) for split, file in _metadata_files(name, path).items()}:
+        return by_split(tables["train"]) if list(tables) == ["train"] else tables
     _check_folder(name, path)
     return _loaded(name, lambda: load_dataset(str(path)), folder or path)
 
@@ -69,18 +65,14 @@ def _metadata_files(name: str, folder: Path) -> dict[str, Path]:
     for file in files:
         place = file.parent.name if file.parent != folder else "train"
         split = SPLITS.get(place if file.stem == "metadata" else file.stem)
-        if split in tables and file.suffix in _READERS:
-            names = f"{tables[split].name} and {file.name}"
-            raise DataError(f"{name} has two tables for one split, {names}; keep one of them.")
-        if split and file.suffix in _READERS:
-            tables[split] = file
+        if split and file.suffix in _READERS and (first := tables.setdefault(split, file)) != file:
+            raise DataError(f"{name} has two tables for one split, {first.name} and {file.name}; keep one of them.")
     return tables
 
 
 def _check_folder(name: str, folder: Path) -> None:
     """Says what a folder lacks that holds no table by a name that is known."""
-    below = (Path(place) / file for place, _, names in os.walk(folder) for file in names)
-    files = list(islice(below, 5_000))
+    files = list(islice((Path(place) / file for place, _, names in os.walk(folder) for file in names), 5_000))
     if any(file.suffix in (".parquet", ".arrow") for file in files):
         return
     if tables := [file.relative_to(folder) for file in files if file.suffix in _READERS]:
@@ -93,13 +85,9 @@ def _check_folder(name: str, folder: Path) -> None:
 
 def _loaded(name: str, load: Callable[[], Any], folder: Path, caches: tuple[Path, ...] = ()) -> dict[str, Listed]:
     """What the datasets library reads, its errors in one sentence."""
-    try:
+    what, mend = f"{name} cannot be read as a data set", "mend its files or give another"
+    with readable(DataError, lambda error: f"{what}: {first_line(error.__cause__ or error)}; {mend}."):
         loaded = load()
-    except DataError:
-        raise
-    except Exception as error:
-        why = first_line(error.__cause__ or error)
-        raise DataError(f"{name} cannot be read as a data set: {why}; mend its files or give another.") from None
     splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
     return {split: Stored(dataset, folder, caches=caches) for split, dataset in splits.items()}
 
@@ -107,12 +95,9 @@ def _loaded(name: str, load: Callable[[], Any], folder: Path, caches: tuple[Path
 def _table(file: Path, folder: Path | None) -> Listed:
     if file.suffix not in _READERS:
         raise DataError(f"{file.name} is no data set file; give one that ends in {', '.join(_READERS)}.")
-    try:
+    sentence = "{} cannot be read: {}; mend it or save it anew."
+    with readable(DataError, lambda error: sentence.format(_shown(file), first_line(error))):
         return _READERS[file.suffix](file, folder)
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{_shown(file)} cannot be read: {first_line(error)}; mend it or save it anew.") from None
 
 
 def _shown(file: Path) -> str:
@@ -121,17 +106,15 @@ def _shown(file: Path) -> str:
 
 def _text(file: Path) -> str:
     content = file.read_bytes()
-    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return content.decode(coding)
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{_shown(file)} is not in UTF-8 (byte {error.start:,}); save it anew in UTF-8.") from None
 
 
 def _csv_table(file: Path, folder: Path | None) -> Listed:
     text = _text(file)
-    head = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
+    delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     limit = csv.field_size_limit(len(text))  # a caption may be longer than 131,072 characters; the transform cuts it
     try:
         # strict: a quotation mark that is never closed would swallow all later rows without a word.
@@ -142,13 +125,10 @@ def _csv_table(file: Path, folder: Path | None) -> Listed:
     header = [cell.strip() for cell in lines[0]] if lines else []
     if len(set(header)) < len(header):
         raise DataError(f"{_shown(file)} has two columns of the same name ({', '.join(header)}); rename one.")
-    rows = [{name: line[i] if i < len(line) else None for i, name in enumerate(header)} for line in lines[1:]]
-    faults = {
-        i: f"it has {len(line)} fields under {len(header)} columns; quote captions with commas"
-        for i, line in enumerate(lines[1:])
-        if len(line) > len(header)
-    }
-    return Listed(rows, folder or file.parent, faults)
+    rows = [dict(zip_longest(header, line[: len(header)])) for line in lines[1:]]
+    long = {i: len(line) for i, line in enumerate(lines[1:]) if len(line) > len(header)}
+    advice = f"fields under {len(header)} columns; quote captions with commas"
+    return Listed(rows, folder or file.parent, {i: f"it has {fields} {advice}" for i, fields in long.items()})
 
 
 def _json_table(file: Path, folder: Path | None) -> Listed:
@@ -163,10 +143,8 @@ def _json_lines_table(file: Path, folder: Path | None) -> Listed:
 
 
 def _line(text: str) -> Any:
-    try:
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _objects(values: list[Any]) -> tuple[list[dict[str, Any]], dict[int, str]]:
