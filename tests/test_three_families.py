@@ -124,7 +124,7 @@ def test_what_stands_in_the_text_parts_sight(family, captioner, pictures, two):
 
 def test_two_pictures_are_learnt_by_heart_and_said(captioner, two, tmp_path):
     model, processor = captioner
-    losses = overfit_one_batch(model, batch_of(two, processor), steps=60, learning_rate=1e-2)
+    losses = overfit_one_batch(model, batch_of(two, processor), steps=100, learning_rate=5e-3)
     assert losses[-1] < 0.05 < losses[0]
     firsts = [captions[0] for captions in two["captions"]]
     said = caption_images(model, processor, two["image"][:])
@@ -150,7 +150,7 @@ def test_another_script_is_learnt_or_refused(family, captioner, two, dataset, se
     captions = [["초록색 동물이 웃고 있다"], ["날개 달린 빨간 동물"]]
     korean = two.remove_columns("captions").add_column("captions", captions)
     if family == "vision-encoder-decoder":
-        overfit_one_batch(model, batch_of(korean, processor), steps=60, learning_rate=1e-2)
+        overfit_one_batch(model, batch_of(korean, processor), steps=100, learning_rate=5e-3)
         assert [[caption.text] for caption in caption_images(model, processor, korean["image"][:])] == captions
     else:
         with pytest.raises(DataError, match="cannot write"):
