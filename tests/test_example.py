@@ -6,15 +6,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.creatures import ATTRIBUTES
+from helpers.creatures import ATTRIBUTES, example
 from helpers.creatures.example import example_folder, new_pictures, own_caption
 from helpers.data import data_report, load_captions
 from helpers.reading.copies import groups_by_split, in_other_splits
 from helpers.reading.pictures import load_image
 
 
+@pytest.fixture(scope="module", autouse=True)
+def data_set(creatures):
+    """The data set that the pictures are taken from, read once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(example, "load_captions", {"data/pocket-creatures": creatures}.get)
+        yield
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(data_set, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAPTIONING_ARTIFACTS", str(tmp_path_factory.mktemp("artifacts")))
         return example_folder(pictures=40)
