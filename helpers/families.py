@@ -73,10 +73,10 @@ def _frame(tokenizer: Any, *edges: str | None) -> None:
 
 
 def _next_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
-    # GIT's decoder runs on (batch, picture + text, width); its head, which is wide, on the text's positions alone.
     tokens = batch["labels"].shape[1]
-    logits = model(**model_inputs(batch), logits_to_keep=tokens, use_cache=False).logits  # (batch, tokens, vocabulary)
-    return logits[:, :-1], batch["labels"][:, 1:]  # positions: tokens - 1
+    # GIT decodes (batch, picture + text, width); its wide head runs on the text alone.
+    logits = model(**model_inputs(batch), logits_to_keep=tokens, use_cache=False).logits
+    return logits[:, :-1], batch["labels"][:, 1:]  # (batch, tokens - 1, ...) both
 
 
 def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
