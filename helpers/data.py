@@ -63,18 +63,27 @@ def load_captions(
     if left_out:
         message = "%s: left out %d of %d rows, %s; data_report(%r) lists them."
         logger.warning(message, name, len(left_out), rows, counted, name)
-    return _divided(splits, name, seed)
+    divided = _divided(splits, name, seed)
+    divided.left_out = left_out  # for data_report, which then need not read again
+    return divided
 
 
-def data_report(name: str, *, caption_columns: str | list[str] | None = None, images: str | None = None) -> Dataset:
+def data_report(
+    name: str | DatasetDict, *, caption_columns: str | list[str] | None = None, images: str | None = None
+) -> Dataset:
     """The same reading as a table: what was kept of each split, and each row that was left out, with the reason.
+
+    Args:
+        name: what `load_captions` gave, or a name as it takes it, which is read then.
+        caption_columns, images: as `load_captions` takes them, with a name.
 
     Returns:
         A Dataset with the columns split, row (its number, or "all" for a split's own line), pictures, captions,
         identical_pictures (how many pictures of the split stand in it more than once), in_other_splits (how many stand
         in another split too, or look nearly the same as one that does) and reason.
     """
-    splits, left_out = _read(name, caption_columns, images)
+    loaded = isinstance(name, DatasetDict)
+    splits, left_out = (name, getattr(name, "left_out", [])) if loaded else _read(name, caption_columns, images)
     shared, rows = copies.in_other_splits(copies.groups_by_split(splits)), []
     for split, numbers in copies.numbers_of_bytes(splits).items():
         repeated = sum(count for count in Counter(numbers.tolist()).values() if count > 1)

@@ -29,8 +29,11 @@ def picture_pixels(images: Sequence[Any], processor: Any) -> np.ndarray:
         uint8, (pictures, 3, height, width), of PIL pictures in RGB.
     """
     # Of a very wide or high picture only the middle is resized: the crop leaves no more, and the rest may be gigabytes.
-    middles = [_middle(image) if kept_share(image.size, processor) < 0.1 else image for image in images]
-    resized = image_processor_of(processor)(middles, do_rescale=False, do_normalize=False, return_tensors="np")
+    image_processor = image_processor_of(processor)
+    crops = getattr(image_processor, "do_center_crop", False) and "shortest_edge" in image_processor.size
+    long = [crops and max(image.size) > 10 * min(image.size) for image in images]
+    middles = [_middle(image) if cut else image for image, cut in zip(images, long, strict=True)]
+    resized = image_processor(middles, do_rescale=False, do_normalize=False, return_tensors="np")
     return np.clip(np.rint(resized["pixel_values"]), 0, 255).astype(np.uint8)  # (pictures, 3, height, width)
 
 
@@ -170,8 +173,11 @@ class CaptionTransform:
 
     def tokens(self, captions: Sequence[str]) -> list[list[int]]:
         """The token ids of each caption, its start and end included, at most as many as the model has positions."""
+        return self.fitted(captions, self.tokenizer(list(captions), verbose=False).input_ids)
+
+    def fitted(self, captions: Sequence[str], whole: Sequence[list[int]]) -> list[list[int]]:
+        """The token ids of each caption, cut where they are more than the model's positions, which is said once."""
         limit = self.tokenizer.model_max_length  # the model's text positions
-        whole = self.tokenizer(list(captions), verbose=False).input_ids
         long = {text: len(ids) for text, ids in zip(captions, whole, strict=True) if len(ids) > limit}
         if fresh := set(long) - self.cut:
             self.cut |= fresh

@@ -30,19 +30,22 @@ class RoundTrip(NamedTuple):
     example: tuple[str, str]  # the word that is changed most often, and what comes back in its place
 
 
-def round_trip(captions: Sequence[str], processor: Any, *, most: int = 10_000) -> RoundTrip:
+def round_trip(
+    captions: Sequence[str], processor: Any, *, most: int = 10_000, token_ids: Sequence[list[int]] | None = None
+) -> RoundTrip:
     """Turns captions into tokens and back, and compares the words as the metrics do.
 
-    Of more captions than `most` it looks at no more than that, evenly spaced.
+    Of more captions than `most` it looks at no more than that, evenly spaced. `token_ids` are theirs, where known.
 
     Raises:
         DataError: there is no list of captions.
     """
     if isinstance(captions, str) or not len(captions):
         raise DataError(f"The captions are {captions!r}; give a list of one or more texts.")
-    texts = list(captions[:: -(-len(captions) // most)])
-    tokenizer = tokenizer_of(processor)
-    back = tokenizer.batch_decode(tokenizer(texts, verbose=False).input_ids, skip_special_tokens=True)
+    step, tokenizer = -(-len(captions) // most), tokenizer_of(processor)
+    texts = list(captions[::step])
+    ids = token_ids[::step] if token_ids else tokenizer(texts, verbose=False).input_ids
+    back = tokenizer.batch_decode(ids, skip_special_tokens=True)
     pairs = [(normalize(text), normalize(came)) for text, came in zip(texts, back, strict=True)]
     words = sum(len(text.split()) for text, _ in pairs)
     changed = [pair for pair in pairs if pair[0] != pair[1]]
@@ -73,7 +76,8 @@ def check_captions(captions: Sequence[str], transform: CaptionTransform, setting
     Raises:
         DataError: most of the words are lost, so that nothing can be learnt.
     """
-    trip = round_trip(captions, transform.processor)
+    token_ids = transform.tokenizer(list(captions), verbose=False).input_ids
+    trip = round_trip(captions, transform.processor, token_ids=token_ids)
     word, back = trip.example
     shown = f"{word[:40]!r} comes back as {repr(back[:40]) if back else 'nothing'}"
     if trip.wer > MOST_LOST:
@@ -90,7 +94,7 @@ def check_captions(captions: Sequence[str], transform: CaptionTransform, setting
         )  # fmt: skip
     # What stands before the end token of an empty caption is given to the model, which does not generate it.
     given = len(transform.tokenizer("").input_ids) - 1
-    generated = [len(ids) - given for ids in transform.tokens(captions)]
+    generated = [len(ids) - given for ids in transform.fitted(captions, token_ids)]
     if long := [tokens for tokens in generated if tokens > settings.max_new_tokens]:
         logger.warning(
             "%d of %d captions need more tokens than Settings.max_new_tokens, which is %d, so what the model says is "

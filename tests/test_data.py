@@ -304,6 +304,17 @@ def test_the_report_counts_pictures_captions_and_copies(tmp_path):
     assert (row["pictures"], row["captions"], row["identical_pictures"]) == (4, 5, 2)
 
 
+def test_the_report_of_a_loaded_set_reads_nothing_again(tmp_path, monkeypatch):
+    path = csv_of(tmp_path, 24, r5="")
+    loaded = load_captions(path)
+    named = [row for row in data_report(path) if row["reason"]]
+    monkeypatch.setattr("helpers.data.read_tables", None)
+    report = data_report(loaded)
+    assert [row for row in report if row["reason"]] == named
+    assert len(named) == 1
+    assert {row["split"]: row["pictures"] for row in report if not row["reason"]} == sizes(loaded)
+
+
 def test_copies_are_counted_by_split(tmp_path, creatures):
     drawn = creatures["test"]["image"][:3]
     train = {"image": [copied(drawn[i], way) for i, way in ((0, ""), (1, ""), (0, "resized"))], "caption": ["x"] * 3}

@@ -143,7 +143,8 @@ def occlusion(
     given = isinstance(caption, WordMaps)
     token_ids = caption.token_ids if given else tokenizer_of(processor)(caption, truncation=True).input_ids
     words = _words(token_ids, processor)
-    pixels = picture_pixels([load_image(image)], processor)  # (1, 3, height, width)
+    # (1, 3, height, width); what was prepared for the maps is not prepared again
+    pixels = caption.picture.transpose(2, 0, 1)[None] if given else picture_pixels([load_image(image)], processor)
     pictures = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])  # (1 + patches, 3, height, width)
     logs = []
     for start in range(0, len(pictures), batch_size):
