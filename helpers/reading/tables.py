@@ -43,7 +43,7 @@ def read_tables(name: str, images: str | None = None) -> dict[str, Listed]:
     path = resolve(name)
     if path.is_file():
         return by_split(_table(path, folder))
-    if not path.is_dir():
+    if not name.strip() or not path.is_dir():  # no name at all would mean the current folder
         place = locate(name, "dataset")
         # The Hub's files lie in a folder of this data set; what was packed is unpacked among the downloads of all.
         home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="dataset")
