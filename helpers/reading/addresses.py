@@ -20,7 +20,7 @@ from helpers.errors import ImageError
 
 MAX_REDIRECTS = 5
 # Some servers refuse whoever does not say what it is; a compressed answer could be larger than what is read of it.
-_HEADERS = {"User-Agent": "pocket-captions/0.1 (a captioning tutorial)", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": "pocket-captions (a captioning tutorial)", "Accept-Encoding": "identity"}
 # Addresses of the old kind, private ones too, as networks of the new kind alone write them.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
