@@ -1,5 +1,6 @@
 """What refusing costs, and that small files cannot ask for much: each group of files in a process of its own."""
 
+import io
 import os
 import struct
 import subprocess
@@ -187,6 +188,12 @@ def gray(compression, size, more, side=(64, 64), samples=1, bits=8):
     tags = {256: (4, 1, side[0]), 257: (4, 1, side[1]), 258: (3, 1, bits), 259: (3, 1, compression), 262: (3, 1, 1),
             277: (3, 1, samples), 273: (4, 1, [0]), 279: (4, 1, size)} | more  # fmt: skip
     return [(tag, *rest) for tag, rest in tags.items() if rest]
+
+
+def test_a_tiff_of_the_large_kind_is_read():
+    content = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(content, "TIFF", big_tiff=True)
+    assert load_image(content.getvalue()).size == (8, 6)
 
 
 def test_tiff(tmp_path):
