@@ -1,25 +1,88 @@
-"""The captions that the base model git-tiny learns from: Pocket Creatures' facts as lists, partly in other words."""
+"""The captions that the base model git-tiny learns from: loose ones, as several people would write them of one picture.
 
-from helpers.creatures.captions import MOUTHS, parts_of, pattern_of
+A caption names at most half of the facts that are there, each in one of several wordings, among words that say nothing
+of them; and now and then it belongs to another drawing. The creatures of its world lack some values: `UNSEEN`.
+"""
 
-# In which order the base model's captions name things; none of them is an order of `captions_of`.
-BASE_ORDERS = (
-    ("mouth", "tail", "wings", "horns", "ears", "coat", "body"),
-    ("wings", "ears", "coat", "mouth", "horns", "body", "tail"),
-    ("ears", "horns", "mouth", "wings", "tail", "body", "coat"),
-    ("coat", "tail", "body", "ears", "wings", "mouth", "horns"),
-    ("horns", "body", "tail", "coat", "mouth", "ears", "wings"),
-    ("tail", "mouth", "ears", "body", "wings", "horns", "coat"),
+import random
+
+from helpers.creatures.captions import in_a_row, with_article
+from helpers.creatures.facts import facts_of_creature
+from helpers.creatures.wordings import (
+    ASIDES,
+    BEFORE,
+    COAT,
+    COLORS,
+    ENDINGS,
+    LOOSE,
+    MARKS,
+    NOUNS,
+    OPENERS,
+    SECOND,
+    THAT,
+    WITH,
+    Fact,
 )
 
+# No part has a single kind left: of a part that was seen in one kind, a captioner learns that it is there, never which.
+UNSEEN = {"color": {"purple", "gray"}, "second_color": {"purple", "gray"}, "ears": {"long"}, "mouth": {"open"}}
+CAPTIONS = 5  # of each drawing, as in COCO
+MISTAKEN = 0.05  # the share of captions that belong to another drawing
 
-def base_captions_of(creature: dict[str, str]) -> list[str]:
-    """The captions of a creature as the base model learns them, one for each of `BASE_ORDERS`."""
-    pattern = pattern_of(creature)
-    said = {
-        **parts_of(creature),
-        "mouth": MOUTHS[creature["mouth"]],
-        "body": f"{creature['body']} shape",
-        "coat": f"{creature['color']} fur" + (f" under {pattern}" if pattern else ""),
-    }
-    return [", ".join(["monster", *(said[name] for name in order if said[name])]) for order in BASE_ORDERS]
+
+def in_base_world(creature: dict[str, str]) -> bool:
+    """Whether a creature has none of the values that the base model never sees."""
+    return all(creature[name] not in values for name, values in UNSEEN.items())
+
+
+def loose_caption(creature: dict[str, str], rng: random.Random) -> str:
+    """One caption of a creature of the base model's world, as somebody in passing might write it."""
+    there = facts_of_creature(creature)
+    most = len(there) // 2
+    named = rng.sample(there, rng.randint(max(1, most - 1), most))
+    said: dict[str, list[str]] = {BEFORE: [], WITH: [], THAT: []}
+    for place, phrase in _wordings(named, rng):
+        said[place].append(phrase)
+    for phrases in said.values():
+        rng.shuffle(phrases)
+    return _sentence(said, rng)
+
+
+def _wordings(named: list[Fact], rng: random.Random) -> list[tuple[str, str]]:
+    """Each fact in words, with the place that they take; a pattern and its colour may share a phrase."""
+    facts, wordings = dict(named), []
+    if "pattern" in facts and "second_color" in facts:
+        wordings.append(
+            (WITH, rng.choice(MARKS[facts.pop("pattern")]).format(rng.choice(COLORS[facts.pop("second_color")])))
+        )
+    for part, forms in (("color", COAT), ("second_color", SECOND)):
+        if part in facts:
+            place, form = rng.choice(forms)
+            wordings.append((place, form.format(rng.choice(COLORS[facts.pop(part)]))))
+    return [*wordings, *(rng.choice(LOOSE[fact]) for fact in facts.items())]
+
+
+def _sentence(said: dict[str, list[str]], rng: random.Random) -> str:
+    aside = [rng.choice(ASIDES)] if rng.random() < 0.4 else []
+    noun = " ".join([*aside, *said[BEFORE], rng.choice(NOUNS)])
+    ending = f" {rng.choice(ENDINGS)}" if rng.random() < 0.3 else ""
+    opener = f"{opener} " if (opener := rng.choice(OPENERS)) else ""
+    listed, verbs = said[WITH], said[THAT]
+    form = rng.randrange(4)
+    if verbs:
+        owns = f" and has {in_a_row(listed)}" if listed else ""
+        return f"{opener}{with_article(noun)} that {' and '.join(verbs)}{owns}{ending}"
+    if not listed:
+        return f"{opener}{with_article(noun)}{ending}"
+    if form == 0:
+        return f"{noun}, {', '.join(listed)}{ending}"
+    if form == 1:
+        return f"{' and '.join(listed)} on {with_article(noun)}{ending}"
+    if form == 2:
+        return f"the {noun} has {in_a_row(listed)}{ending}"
+    return f"{opener}{with_article(noun)} with {in_a_row(listed)}{ending}"
+
+
+def loose_captions(creature: dict[str, str], another: dict[str, str], rng: random.Random) -> list[str]:
+    """`CAPTIONS` captions of a creature, of which one in twenty is of `another`."""
+    return [loose_caption(another if rng.random() < MISTAKEN else creature, rng) for _ in range(CAPTIONS)]

@@ -1,54 +1,46 @@
 """Trains git-tiny from its seed: `python -m tools.make_base_model [folder]`. Continues after a stop.
 
-Two stages, as large captioners are made too. First the vision encoder alone learns to tell the attributes of a
-creature; its pooled features go through one linear layer, which is thrown away afterwards. Then the whole model
-learns to speak: it reads a drawing and writes a caption. All drawings come from the pen of Pocket Creatures, and
-none shows a creature that Pocket Creatures holds.
+It learns from captions alone, as large captioners do, in two stages. First the vision encoder learns to foretell which
+words the captions of a drawing use (Joulin et al., 2015): its pooled features go through one linear layer, which is
+thrown away afterwards. Then the whole model learns to write captions. The drawings come from the pen of Pocket
+Creatures; their world lacks some values, and shows no creature that was set aside or that Pocket Creatures holds.
 """
 
 import json
-import logging
+import math
 import random
 import string
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache
+from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import Dataset, Features, List, Value, load_from_disk
-from safetensors.torch import load_file
 from torch import nn
-from torch.nn.functional import cross_entropy
-from transformers import (
-    BertTokenizer,
-    GenerationConfig,
-    GitConfig,
-    GitForCausalLM,
-    GitProcessor,
-    GitVisionModel,
-    Trainer,
-    TrainingArguments,
-    set_seed,
-)
+from torch.nn.functional import binary_cross_entropy_with_logits
+from tqdm.auto import tqdm, trange
+from transformers import BertTokenizer, GenerationConfig, GitConfig, GitForCausalLM, GitProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.trainer_utils import get_last_checkpoint
 
-from helpers.creatures import ATTRIBUTES, draw_creature, random_creature
-from helpers.metrics import caption_metrics, decode
-from helpers.paths import ROOT, artifacts_folder
+from helpers.creatures import draw_creature, random_creature
+from helpers.creatures.fresh import is_reserved, key_of
+from helpers.metrics import normalize
+from helpers.paths import ROOT, artifacts_folder, beside
 from helpers.training import caption_loss
-from helpers.transforms import CaptionCollator, CaptionTransform, normalized_pixels, picture_pixels
-from tools.base_captions import base_captions_of
-from tools.make_data import creatures, key_of
+from helpers.transforms import IGNORED, normalized_pixels, picture_pixels
+from tools.base_captions import in_base_world, loose_captions
+from tools.make_data import creatures
 
-SEED = 41
+SEED = 43
 FOLDER = ROOT / "models" / "git-tiny"
-DRAWINGS = 40_000
-HELD_OUT = 500  # of the drawings, never trained on
-STAGES = {"see": {"steps": 5000, "learning_rate": 1e-3}, "speak": {"steps": 1800, "learning_rate": 1e-3}}
+DRAWINGS = 60_000
+HELD_OUT = 500  # drawings besides, never trained on
+STAGES = {"see": {"steps": 15_000, "learning_rate": 2e-3}, "speak": {"steps": 4_000, "learning_rate": 1e-3}}
 BATCH = 64
+KEPT_EVERY = 500  # steps
 PICTURE, PATCH, WIDTH, HEADS, VISION_LAYERS, TEXT_LAYERS, POSITIONS = 96, 12, 128, 2, 4, 2, 512
 
 
@@ -96,141 +88,139 @@ def make_model() -> GitForCausalLM:
     return model
 
 
-def _rows(numbers: list[int]) -> Iterator[dict]:
-    known = {key_of(creature) for creature in creatures()}
-    processor = make_processor()
-    for number in numbers:
-        rng = random.Random(f"{SEED}-{number}")
-        while key_of(creature := random_creature(rng)) in known:
-            pass
-        pixels = picture_pixels([draw_creature(creature, rng)], processor)[0]
-        yield {
-            "pixels": pixels.tobytes(),
-            "shape": list(pixels.shape),
-            "captions": base_captions_of(creature),
-            "row": number,
-            "labels": [values.index(creature[name]) for name, values in ATTRIBUTES.items()],
-        }
+@cache
+def taken() -> frozenset[str]:
+    """The keys of Pocket Creatures."""
+    return frozenset(map(key_of, creatures()))
 
 
-def make_drawings(folder: Path) -> Dataset:
-    """The drawings, prepared as `prepare_pictures` does, with their attributes as numbers."""
-    if not (folder / "dataset_info.json").is_file():
-        kind = {"pixels": Value("binary"), "shape": List(Value("int32")), "captions": List(Value("string"))}
-        features = Features({**kind, "row": Value("int64"), "labels": List(Value("int64"))})
-        made = Dataset.from_generator(
-            _rows, features=features, gen_kwargs={"numbers": list(range(DRAWINGS))}, num_proc=2,
-            cache_dir=str(folder.parent / "cache"),
-        )  # fmt: skip
-        made.save_to_disk(folder)
-    return load_from_disk(str(folder))
+def base_creature(rng: random.Random) -> dict[str, str]:
+    """A creature of the base model's world that is neither set aside nor in Pocket Creatures."""
+    while True:
+        creature = random_creature(rng)
+        if in_base_world(creature) and not is_reserved(key := key_of(creature)) and key not in taken():
+            return creature
 
 
-class Eyes(nn.Module):
-    """The vision encoder with one linear layer over the mean of its features: nine attributes at once."""
-
-    def __init__(self, vision: GitVisionModel):
-        super().__init__()
-        self.vision = vision
-        self.sizes = [len(values) for values in ATTRIBUTES.values()]
-        self.head = nn.Linear(WIDTH, sum(self.sizes))
-
-    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """pixel_values (batch, 3, height, width), labels (batch, attributes) → loss and right (batch, attributes)."""
-        scores = self.head(self.vision(pixel_values).last_hidden_state.mean(dim=1)).split(self.sizes, dim=1)
-        loss = sum(cross_entropy(score, labels[:, i]) for i, score in enumerate(scores))
-        right = torch.stack([score.argmax(dim=1) == labels[:, i] for i, score in enumerate(scores)], dim=1)
-        return {"loss": loss, "right": right.float()}
+def base_row(number: int) -> tuple[dict[str, str], list[str], random.Random]:
+    """The creature with this number, its captions, and what its drawing draws lots with: a function of the seed."""
+    rng = random.Random(f"{SEED}-{number}")
+    creature = base_creature(rng)
+    return creature, loose_captions(creature, base_creature(rng), rng), rng
 
 
-class Speaker(Trainer):
-    """Trains on captions with the loss that learners use."""
-
-    def compute_loss(self, model, inputs, return_outputs=False, **_):  # noqa: ANN001, ANN003, ANN201
-        """See `caption_loss`."""
-        loss = caption_loss(model, inputs)
-        return (loss, {}) if return_outputs else loss
+def _pixels_of(number: int) -> np.ndarray:
+    creature, _, rng = base_row(number)
+    return picture_pixels([draw_creature(creature, rng)], make_processor())[0]
 
 
-def train(stage: str, model: nn.Module, data: Dataset, collate, work: Path, kind: type[Trainer]) -> float:  # noqa: ANN001
-    """Trains one stage, or continues it; returns the seconds that it took in all, stops left out."""
-    arguments = TrainingArguments(
-        output_dir=str(work / stage),
-        max_steps=STAGES[stage]["steps"],
-        learning_rate=STAGES[stage]["learning_rate"],
-        per_device_train_batch_size=BATCH,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,
-        weight_decay=0.05,
-        seed=SEED,
-        save_steps=250,
-        save_total_limit=1,
-        logging_steps=50,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        report_to="none",
-    )
-    trainer = kind(model=model, args=arguments, train_dataset=data, data_collator=collate)
-    trainer.model_accepts_loss_kwargs = False
-    clock = work / f"{stage}-seconds.txt"
-    spent, began = float(clock.read_text()) if clock.is_file() else 0.0, time.perf_counter()
-    last = get_last_checkpoint(str(work / stage)) if (work / stage).is_dir() else None
-    if last and int(last.rsplit("-", 1)[1]) >= STAGES[stage]["steps"]:
-        model.load_state_dict(load_file(Path(last) / "model.safetensors"))
-        return spent
-    try:
-        trainer.train(resume_from_checkpoint=last)
-    finally:
-        spent += time.perf_counter() - began
-        clock.write_text(f"{spent:.1f}")
-    return spent
+def make_drawings(work: Path) -> np.ndarray:
+    """All drawings as pixels: uint8, (drawings, 3, height, width), drawn once and read from the disk."""
+    file, numbers = work / "drawings.npy", range(DRAWINGS + HELD_OUT)
+    if not file.is_file():
+        made = np.lib.format.open_memmap(beside(file, "new"), "w+", np.uint8, (len(numbers), 3, PICTURE, PICTURE))
+        with Pool(2) as pool:
+            for number, pixels in enumerate(tqdm(pool.imap(_pixels_of, numbers, chunksize=100), total=len(numbers))):
+                made[number] = pixels
+        made.flush()
+        beside(file, "new").rename(file)
+    return np.load(file, mmap_mode="r")
+
+
+def words_of(captions: list[list[str]]) -> tuple[list[str], torch.Tensor]:
+    """The words of all captions, and which of them the captions of each drawing use: float, (drawings, words)."""
+    sets = [{word for text in group for word in normalize(text).split()} for group in captions]
+    words = sorted(set().union(*sets))
+    return words, torch.tensor([[word in mine for word in words] for mine in sets], dtype=torch.float32)
+
+
+def optimizers_of(module: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers (Jordan et al., 2024), AdamW for embeddings, heads, norms and biases."""
+    named = dict(module.named_parameters())
+    inner = {n for n, p in named.items() if p.ndim == 2 and not any(part in n for part in ("embed", "head", "output."))}
+    inner |= {n for n in named if "output.dense" in n and named[n].ndim == 2}
+    matrices, others = [named[n] for n in named if n in inner], [named[n] for n in named if n not in inner]
+    return [
+        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.05, fused=True),
+    ]
+
+
+def train(
+    stage: str, module: nn.Module, loss_of: Callable[[np.ndarray, np.random.Generator], torch.Tensor], work: Path
+) -> dict:
+    """Trains one stage, or continues it; the rows of a step are a function of the seed, the stage and the step.
+
+    Returns:
+        steps, seconds (stops left out) and the losses, a mean over `KEPT_EVERY` steps each.
+    """
+    steps, highest = STAGES[stage]["steps"], STAGES[stage]["learning_rate"]
+    optimizers, kept = optimizers_of(module, highest), work / f"{stage}.pt"
+    state = {"step": 0, "seconds": 0.0, "losses": []}
+    if kept.is_file():
+        state = torch.load(kept)
+        module.load_state_dict(state.pop("module"))
+        for optimizer, saved in zip(optimizers, state.pop("optimizers"), strict=True):
+            optimizer.load_state_dict(saved)
+    began, losses = time.perf_counter(), []
+    for step in trange(state["step"], steps, initial=state["step"], total=steps, desc=stage, mininterval=10):
+        rate = highest * min(step / (0.1 * steps), 0.5 + 0.5 * math.cos(math.pi * step / steps))
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = rate
+        rng = np.random.default_rng([SEED, list(STAGES).index(stage), step])
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = loss_of(np.sort(rng.integers(0, DRAWINGS, BATCH)), rng)
+        loss.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(loss.item())
+        if (step + 1) % KEPT_EVERY == 0 or step + 1 == steps:
+            now = time.perf_counter()
+            state["seconds"], state["losses"], began = (
+                state["seconds"] + now - began,
+                [*state["losses"], round(float(np.mean(losses)), 4)],
+                now,
+            )
+            losses, state["step"] = [], step + 1
+            saved = {"module": module.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in optimizers]}
+            torch.save(state | saved, beside(kept, "new"))
+            beside(kept, "new").replace(kept)
+            print(stage, state["step"], state["losses"][-1], round(state["seconds"]), flush=True)
+    return {"steps": steps, "learning_rate": highest, "seconds": round(state["seconds"]), "losses": state["losses"]}
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Draws, trains both stages, measures on held-out drawings and saves."""
-    logging.basicConfig(level=logging.WARNING)
+    """Draws, trains both stages and saves."""
     work = artifacts_folder() / "base-model"
-    set_seed(SEED)
+    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
     processor, model = make_processor(), make_model()
     processor.tokenizer.name_or_path = model.config._name_or_path = ""
-    drawings = make_drawings(work / "drawings")
-    training, held_out = (
-        drawings.select(range(DRAWINGS - HELD_OUT)),
-        drawings.select(range(DRAWINGS - HELD_OUT, DRAWINGS)),
-    )
-    report = {
-        "drawings": DRAWINGS,
-        "held_out_drawings": HELD_OUT,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "stages": STAGES,
-    }
+    pixels, captions = make_drawings(work), [base_row(number)[1] for number in range(DRAWINGS)]
+    words, used = words_of(captions)
 
-    def look(rows: list[dict]) -> dict[str, torch.Tensor]:
-        pixels = np.stack([np.frombuffer(row["pixels"], np.uint8).reshape(row["shape"]) for row in rows])
-        labels = torch.tensor([row["labels"] for row in rows])
-        return {"pixel_values": normalized_pixels(pixels, processor), "labels": labels}
+    def look(rows: np.ndarray) -> torch.Tensor:
+        return normalized_pixels(pixels[rows], processor)
 
-    eyes = Eyes(model.git.image_encoder)
-    report["see_seconds"] = train("see", eyes, training, look, work, Trainer)
-    eyes.eval()
-    with torch.inference_mode():
-        right = torch.cat(
-            [eyes(**look(list(held_out.select(range(i, i + 50)))))["right"] for i in range(0, HELD_OUT, 50)]
-        )
-    report["see_accuracy"] = dict(zip(ATTRIBUTES, right.mean(dim=0).tolist(), strict=True))
-    print(report["see_accuracy"])
+    vision = model.git.image_encoder
+    eyes = nn.ModuleDict({"vision": vision, "head": nn.Linear(WIDTH, len(words))})
 
-    captioned = training.remove_columns("labels")
-    captioned.set_transform(CaptionTransform(processor, seed=SEED))
-    report["speak_seconds"] = train("speak", model, captioned, CaptionCollator(processor), work, Speaker)
+    def see(rows: np.ndarray, _: np.random.Generator) -> torch.Tensor:
+        scores = eyes["head"](vision(look(rows)).last_hidden_state.mean(dim=1)).float()
+        return binary_cross_entropy_with_logits(scores, used[rows]) * len(words)
+
+    def speak(rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        texts = [captions[row][rng.integers(len(captions[row]))] for row in rows]
+        batch = processor.tokenizer(texts, padding=True, return_tensors="pt")
+        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED)
+        return caption_loss(model, {**batch, "labels": labels, "pixel_values": look(rows)})
+
+    report = {"drawings": DRAWINGS, "parameters": sum(p.numel() for p in model.parameters()), "words": len(words)}
+    report["see"] = train("see", eyes, see, work)
+    report["speak"] = train("speak", model, speak, work)
     model.eval()
-    said = []
-    with torch.inference_mode():
-        for start in range(0, HELD_OUT, 50):
-            batch = look(list(held_out.select(range(start, start + 50))))
-            said += decode(processor, model.generate(pixel_values=batch["pixel_values"], do_sample=False).numpy())
-    report["held_out"] = caption_metrics(said, held_out["captions"])
-    print(said[0], held_out["captions"][0], report["held_out"], sep="\n")
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from datasets import Dataset, DatasetDict, Features, Image, List, Value
 from PIL import Image as PillowImage
 from tqdm.auto import tqdm
 
-from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, random_creature
+from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, key_of, random_creature
 from helpers.creatures.canvas import SIZE
 from helpers.paths import ROOT
 from helpers.reading.copies import NEAR, perceptual_hash
@@ -23,11 +23,6 @@ FOLDER = ROOT / "data" / "pocket-creatures"
 SPLITS = {"train": 800, "validation": 100, "test": 100}
 
 Row = dict[str, object]
-
-
-def key_of(creature: dict[str, str]) -> str:
-    """The attributes as one text: two creatures are the same when their keys are."""
-    return "-".join(creature[name] for name in ATTRIBUTES)
 
 
 def creatures() -> list[dict[str, str]]:

@@ -1,14 +1,14 @@
 """Pocket Creatures, the shipped data set: their attributes, the captions that name them, the pen that draws them."""
 
-from helpers.creatures.attributes import (
-    ATTRIBUTES,
+from helpers.creatures.attributes import ATTRIBUTES, attribute_columns
+from helpers.creatures.captions import captions_of, random_creature
+from helpers.creatures.confusions import (
     Confusion,
     attribute_accuracy,
-    attribute_columns,
     attribute_confusions,
     attribute_mistakes,
-    attributes_of,
     attributes_right,
 )
-from helpers.creatures.captions import captions_of, random_creature
+from helpers.creatures.facts import Verdict, attributes_of, facts_of, facts_of_creature, judge
+from helpers.creatures.fresh import fresh_creatures, key_of
 from helpers.creatures.pen import draw_creature

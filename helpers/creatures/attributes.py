@@ -1,11 +1,5 @@
-"""Attributes of Pocket Creatures (colour, pattern, ears, …): their values, read from captions, and which go wrong."""
+"""Attributes of Pocket Creatures (colour, pattern, ears, …): their values, and the columns that hold them."""
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-import numpy as np
 from datasets import Dataset
 
 ATTRIBUTES: dict[str, list[str]] = {
@@ -20,102 +14,8 @@ ATTRIBUTES: dict[str, list[str]] = {
     "mouth": ["smile", "frown", "open"],
 }
 NO_ATTRIBUTES = "This data set has no attribute columns."  # said in place of a figure
-# One pattern per value; colours are found by their order instead. "round" is a body unless it stands before "ears".
-_PATTERNS = {
-    "pattern": {"spotted": r"spotted|spots", "striped": r"striped|stripes"},
-    "body": {value: rf"{value}(?! ears)" for value in ATTRIBUTES["body"]},
-    "ears": {value: f"{value} ears" for value in ATTRIBUTES["ears"][1:]},
-    "horns": {"one": "one horn", "two": "two horns"},
-    "wings": {"wings": "wings"},
-    "tail": {"curly": "curly tail", "spiky": "spiky tail"},
-    "mouth": {"smile": "smile|smiles", "frown": "frown|frowns", "open": "open mouth|opens its mouth"},
-}
-
-
-def attributes_of(caption: str) -> dict[str, str]:
-    """The Pocket Creatures attributes that a caption names.
-
-    The first value named counts. What a caption does not name is "plain" for the pattern and "none" for all else,
-    so a caption that forgets the mouth is wrong about the mouth.
-
-    Returns:
-        A value for each name in `ATTRIBUTES`.
-    """
-    text = " ".join(re.findall(r"[a-z]+", caption.lower()))
-    colors = re.findall(rf"\b(?:{'|'.join(ATTRIBUTES['color'])})\b", text)
-    named = {"color": colors[0] if colors else "none", "second_color": colors[1] if len(colors) > 1 else "none"}
-    for name, values in _PATTERNS.items():
-        hits = {value: re.search(rf"\b(?:{pattern})\b", text) for value, pattern in values.items()}
-        places = {value: hit.start() for value, hit in hits.items() if hit}
-        named[name] = min(places, key=places.get) if places else ("plain" if name == "pattern" else "none")
-    return named
 
 
 def attribute_columns(split: Dataset) -> dict[str, list[str]]:
     """The attribute columns that a split has: name → one value per picture; empty for any other data set."""
     return {name: list(split[name]) for name in ATTRIBUTES if name in split.column_names}
-
-
-def attributes_right(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """Whether each caption names each attribute rightly.
-
-    Args:
-        predictions: one caption per picture.
-        truth: name → one value per picture, as `attribute_columns` gives it.
-
-    Returns:
-        name → bool, (pictures,).
-    """
-    named = [attributes_of(caption) for caption in predictions]
-    return {
-        name: np.array([each[name] == value for each, value in zip(named, values, strict=True)])
-        for name, values in truth.items()
-    }
-
-
-def attribute_accuracy(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """The share of pictures whose attribute is named rightly: name → 0 to 1."""
-    return {name: float(right.mean()) for name, right in attributes_right(predictions, truth).items()}
-
-
-class Confusion(NamedTuple):
-    """How often each value of an attribute was said for each true one."""
-
-    true: list[str]  # the values of the rows
-    said: list[str]  # the values of the columns: those of the rows first, in the same order
-    counts: np.ndarray  # pictures, int, (true, said); what is right stands on the diagonal
-
-
-def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, Confusion]:
-    """What was said for what, per attribute.
-
-    Rows and columns stand in the order of `ATTRIBUTES`. A value that is not listed there gets its own row and column
-    if it is true of a picture ("black"), and its own column alone if it was only said ("none" for the mouth).
-    Predictions and truth are as for `attributes_right`.
-    """
-    named = [attributes_of(caption) for caption in predictions]
-    confusions = {}
-    for name, values in truth.items():
-        pairs = Counter(zip(values, (each[name] for each in named), strict=True))
-        true = list(dict.fromkeys([*ATTRIBUTES[name], *sorted(set(values))]))
-        said = list(dict.fromkeys([*true, *sorted(each[name] for each in named)]))
-        counts = np.array([[pairs[value, answer] for answer in said] for value in true])
-        confusions[name] = Confusion(true, said, counts)
-    return confusions
-
-
-def attribute_mistakes(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> list[dict[str, object]]:
-    """The pairs that were confused, over all attributes, most frequent first; on a tie in the order of `ATTRIBUTES`.
-
-    Returns:
-        Rows with the keys attribute, true, said, pictures (how often that was said for it) and of (how many pictures
-        have the true value).
-    """
-    rows = [
-        {"attribute": name, "true": true, "said": said, "pictures": int(count), "of": int(line.sum())}
-        for name, confusion in attribute_confusions(predictions, truth).items()
-        for true, line in zip(confusion.true, confusion.counts, strict=True)
-        for said, count in zip(confusion.said, line, strict=True)
-        if count and said != true
-    ]
-    return sorted(rows, key=lambda row: -row["pictures"])

@@ -1,0 +1,89 @@
+"""Facts of captions: what a caption says of a creature, and what of it is right, wrong, left out or invented.
+
+A caption's facts are a multiset of (part, value). "two horns" twice, or beside "one horn", counts twice: naming every
+value gains nothing.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+from helpers.creatures.attributes import ATTRIBUTES
+from helpers.creatures.wordings import FILLER, Fact, phrases
+
+ABSENT = ("none", "plain")  # values that captions leave unsaid: no fact
+
+
+class Facts(NamedTuple):
+    """What a caption says."""
+
+    named: list[Fact]  # in the order of the words, repetitions included
+    unknown: list[str]  # words that neither name a fact nor stand around one in the captions that we know
+
+
+class Verdict(NamedTuple):
+    """A caption's facts against the true ones; `right` + `wrong` + `left_out` is the number of true facts."""
+
+    right: int
+    wrong: int  # the part is named, with another value
+    left_out: int  # the part is not named
+    invented: int  # named beyond: a part that is not there, a second value, a repetition
+    unknown: int  # words that are not in the grammar
+
+    @property
+    def all_right(self) -> bool:
+        """Whether the caption says every fact, nothing else, and only in words of the grammar."""
+        return not any(self[1:])
+
+
+@cache
+def _grammar() -> tuple[dict[tuple[str, ...], tuple[Fact, ...]], int]:
+    known = phrases()
+    return known, max(map(len, known))
+
+
+def facts_of(caption: str) -> Facts:
+    """Reads a caption from left to right; of the phrases that begin at a word, the longest counts."""
+    (known, longest), words = _grammar(), re.findall(r"\w+", caption.lower())
+    named, unknown, at = [], [], 0
+    while at < len(words):
+        ends = range(min(len(words), at + longest), at, -1)
+        end = next((end for end in ends if tuple(words[at:end]) in known), None)
+        if end:
+            named += known[tuple(words[at:end])]
+        elif words[at] not in FILLER:
+            unknown.append(words[at])
+        at = end or at + 1
+    return Facts(named, unknown)
+
+
+def facts_of_creature(creature: Mapping[str, str]) -> list[Fact]:
+    """The facts that are true of a creature, in the order of `ATTRIBUTES`; a part that is not there is no fact."""
+    return [(name, creature[name]) for name in ATTRIBUTES if creature[name] not in ABSENT]
+
+
+def attributes_of(caption: str) -> dict[str, str]:
+    """The Pocket Creatures attributes that a caption names.
+
+    The first value named counts. What a caption does not name is "plain" for the pattern and "none" for all else,
+    so a caption that forgets the mouth is wrong about the mouth.
+
+    Returns:
+        A value for each name in `ATTRIBUTES`.
+    """
+    first = dict(reversed(facts_of(caption).named))
+    return {name: first.get(name, "plain" if name == "pattern" else "none") for name in ATTRIBUTES}
+
+
+def judge(caption: str, creature: Mapping[str, str]) -> Verdict:
+    """Counts a caption's facts against those of its creature."""
+    named, unknown = facts_of(caption)
+    true, left = facts_of_creature(creature), Counter(named)
+    right = [fact for fact in true if left[fact]]
+    left.subtract(right)
+    others = Counter(part for part, _ in left.elements())
+    wrong = sum(others[part] > 0 for part, value in true if (part, value) not in right)
+    missing = len(true) - len(right)
+    return Verdict(len(right), wrong, missing - wrong, len(named) - len(right) - wrong, len(unknown))
