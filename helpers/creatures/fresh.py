@@ -1,19 +1,36 @@
 """Fresh creatures: splits drawn from those set aside, which neither the data set nor the base model holds."""
 
 import hashlib
+import json
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from functools import cache
+from pathlib import Path
+
+from datasets import Dataset, Features, Image, List, Value
 
 from helpers.creatures.attributes import ATTRIBUTES
-from helpers.creatures.captions import random_creature
+from helpers.creatures.captions import captions_of, random_creature
+from helpers.creatures.pen import draw_creature
+from helpers.errors import DataError
+from helpers.settings import NOT_TRAINING, Settings
 
 RESERVED = 16  # one creature in so many is set aside
+# The values that the seed of the fresh split is made of. One that is added to Settings later counts only where it
+# differs from its default, so that the seed stays.
+SEEDING = ("dataset", "checkpoint", "epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "freeze_vision",
+           "max_new_tokens", "precision", "seed")  # fmt: skip
 
 
-def key_of(creature: dict[str, str]) -> str:
+def key_of(creature: Mapping[str, str]) -> str:
     """The attributes as one text: two creatures are the same when their keys are."""
     return "-".join(creature[name] for name in ATTRIBUTES)
+
+
+def creature_of(key: str) -> dict[str, str]:
+    """The creature with this key."""
+    return dict(zip(ATTRIBUTES, key.split("-"), strict=True))
 
 
 @cache
@@ -23,10 +40,49 @@ def is_reserved(key: str) -> bool:
 
 
 def fresh_creatures(seed: int | str, count: int, *, without: Collection[str] = ()) -> list[dict[str, str]]:
-    """Creatures that were set aside, no two alike, drawn at random; `without` holds keys that must not come."""
-    rng, found = random.Random(seed), {}
-    while len(found) < count:
+    """Creatures that were set aside, no two alike, drawn at random with a seed.
+
+    Args:
+        seed: of the draw.
+        count: how many; there are 6,191.
+        without: keys that must not come, such as those of a data set.
+
+    Raises:
+        DataError: there are not so many.
+    """
+    rng, drawn, misses = random.Random(seed), {}, 0
+    while len(drawn) < count:
         creature = random_creature(rng)
-        if is_reserved(key := key_of(creature)) and key not in without:
-            found.setdefault(key, creature)
-    return list(found.values())
+        key = key_of(creature)
+        if is_reserved(key) and key not in without and key not in drawn:
+            drawn[key], misses = creature, 0
+        elif (misses := misses + 1) > 1_000_000:
+            raise DataError(f"There are only {len(drawn)} creatures left to draw; ask for fewer than {count}.")
+    return list(drawn.values())
+
+
+def fresh_split(seed: int | str, count: int, *, without: Collection[str] = ()) -> Dataset:
+    """Such creatures drawn, with the columns of Pocket Creatures: image, captions and one for each attribute."""
+    rows = [
+        {"image": draw_creature(creature, random.Random(f"{seed}-{i}")), "captions": captions_of(creature), **creature}
+        for i, creature in enumerate(fresh_creatures(seed, count, without=without))
+    ]
+    text = {name: Value("string") for name in ATTRIBUTES}
+    return Dataset.from_list(rows, features=Features({"image": Image(), "captions": List(Value("string")), **text}))
+
+
+def seed_of(weights: Path, settings: Settings) -> int:
+    """The seed of the fresh split: nobody can draw it before the base's weights and the settings are chosen.
+
+    Returns:
+        The first eight hexadecimal digits of the SHA-256 of the weights file's bytes, followed by the values that
+        training depends on as JSON with sorted keys.
+    """
+    defaults = asdict(Settings())
+    values = {
+        name: value
+        for name, value in asdict(settings).items()
+        if name in SEEDING or (name not in NOT_TRAINING and value != defaults[name])
+    }
+    content = weights.read_bytes() + json.dumps(values, sort_keys=True).encode()
+    return int(hashlib.sha256(content).hexdigest()[:8], 16)

@@ -1,0 +1,40 @@
+"""Scores captions that were written down, from the captions alone: `python -m tools.rescore docs/fresh.jsonl.gz`."""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from helpers.creatures import ATTRIBUTES, captions_of, creature_of
+from helpers.metrics import METRICS, score
+
+
+def read_captions(file: Path) -> tuple[dict[str, Any], list[str], dict[str, list[str]]]:
+    """What `tools.fresh` wrote: about the split, the creatures' keys, and name → a caption for each picture."""
+    about, *rows = map(json.loads, gzip.decompress(file.read_bytes()).decode().splitlines())
+    return about, [row["key"] for row in rows], {name: [row[name] for row in rows] for name in rows[0] if name != "key"}
+
+
+def rescored(file: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Every system's scores with their intervals: name → metric → {"value", "low", "high"}."""
+    _, keys, by_system = read_captions(file)
+    creatures = [creature_of(key) for key in keys]
+    truth = {name: [creature[name] for creature in creatures] for name in ATTRIBUTES}
+    references = [captions_of(creature) for creature in creatures]
+    return {name: score(captions, references, attributes=truth) for name, captions in by_system.items()}
+
+
+def table(systems: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The scores as a Markdown table."""
+    metrics = list(next(iter(systems.values())))
+    lines = [f"| captions | {' | '.join(METRICS[metric].label for metric in metrics)} |"]
+    lines.append("| --- " * (len(metrics) + 1) + "|")
+    lines += [
+        f"| {name} | " + " | ".join(f"{s[m]['value']:.3f}" for m in metrics) + " |" for name, s in systems.items()
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table(rescored(Path(sys.argv[1]))))
