@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.creatures import ATTRIBUTES, captions_of, creature_of
-from helpers.metrics import METRICS, score
+from helpers.metrics import score
 
 
 def read_captions(file: Path) -> tuple[dict[str, Any], list[str], dict[str, list[str]]]:
@@ -25,16 +25,6 @@ def rescored(file: Path) -> dict[str, dict[str, dict[str, float]]]:
     return {name: score(captions, references, attributes=truth) for name, captions in by_system.items()}
 
 
-def table(systems: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The scores as a Markdown table."""
-    metrics = list(next(iter(systems.values())))
-    lines = [f"| captions | {' | '.join(METRICS[metric].label for metric in metrics)} |"]
-    lines.append("| --- " * (len(metrics) + 1) + "|")
-    lines += [
-        f"| {name} | " + " | ".join(f"{s[m]['value']:.3f}" for m in metrics) + " |" for name, s in systems.items()
-    ]
-    return "\n".join(lines)
-
-
 if __name__ == "__main__":
-    print(table(rescored(Path(sys.argv[1]))))
+    for name, scores in rescored(Path(sys.argv[1])).items():
+        print(name, json.dumps({metric: round(score["value"], 4) for metric, score in scores.items()}))
