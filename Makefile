@@ -15,7 +15,7 @@ EXECUTE := folder=$(or $(abspath $(KEEP)),$$(mktemp -d)) && { test -n "$(KEEP)" 
 	export PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder && \
 	@/pytest --nbmake --overwrite --nbmake-timeout=900 -v $$(@/python -m tools.notebooks copies)
 
-.PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes results bench
+.PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes development fresh results bench
 
 setup: $(READY)
 
@@ -76,6 +76,13 @@ strip: $(READY)
 # docs/when-something-goes-wrong.md, from the tests that make each mistake.
 mistakes: $(READY)
 	$(BIN)/pytest --write-mistakes tests/test_mistakes.py
+
+# What every system says of creatures that nobody could look at; `make development` shows what choices were made by.
+fresh: $(READY)
+	$(BIN)/python -m tools.fresh
+
+development: $(READY)
+	$(BIN)/python -m tools.fresh development
 
 # The figures in README, cards and notebooks, from what `make run` measured.
 results: $(READY)
