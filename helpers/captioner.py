@@ -1,6 +1,5 @@
 """Saving and loading a trained captioner: whole, with its record, and trained first where there is none."""
 
-import hashlib
 import json
 import logging
 import os
@@ -20,7 +19,8 @@ from helpers.data import fingerprint, load_captions
 from helpers.errors import CheckpointError, SettingsError
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
-from helpers.resuming import unfinished
+from helpers.reading.locate import fingerprint_of_file, fingerprint_of_weights
+from helpers.resuming import other_base, unfinished
 from helpers.settings import Settings, profile_name
 from helpers.training import CaptionTrainer
 
@@ -58,25 +58,34 @@ def finish_saving(output: str | Path) -> dict | None:
 def saved_settings(output: str = "artifacts/captioner") -> Settings:
     """The settings that the saved captioner was trained with, or `Settings.from_environment()` where there is none.
 
-    Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins.
+    Where CAPTIONING_PROFILE names another profile than the saved captioner's, the environment wins. So it does for the
+    course's own captioner where its base has changed since: values that suited the old base may not suit the new one.
     """
     record, profile = read_record(output), os.environ.get("CAPTIONING_PROFILE")
     if record is None or (profile and profile != record["profile"]):
         return Settings.from_environment()
-    return Settings(**record["settings"])
+    settings, preset = Settings(**record["settings"]), Settings.from_environment()
+    own = any(getattr(settings, name) != getattr(preset, name) for name in ("dataset", "checkpoint", "output"))
+    afresh = not own and other_base(record, settings, fingerprint_of_weights(settings.checkpoint))
+    return preset if afresh else settings
 
 
-def differences(record: Mapping[str, Any], settings: Settings, data: str | None = None) -> str:
+def differences(record: Mapping[str, Any], settings: Settings, data: str | None = None, base: str | None = None) -> str:
     """In what a saved captioner's training differs: "" or "other settings (epochs 8 → 3, seed 0 → 1)".
 
     Args:
         record: what lies beside the captioner.
-        settings, data: what is wanted; None for the fingerprint of the training split where it does not matter.
+        settings, data, base: what is wanted; None for the fingerprint of the training split where it does not matter,
+            and for that of the base model's weights where it cannot be told.
     """
-    saved, now = record["settings"], settings.training_values()
+    saved, now, reasons = record["settings"], settings.training_values(), []
+    if saved.get("checkpoint") == settings.checkpoint and (why := other_base(record, settings, base)):
+        reasons.append(why)
     if changed := [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]:
-        return f"other settings ({', '.join(changed)})"
-    return "other pictures or captions" if data and record.get("data", data) != data else ""
+        reasons.append(f"other settings ({', '.join(changed)})")
+    elif data and record.get("data", data) != data:
+        reasons.append("other pictures or captions")
+    return " and ".join(reasons)
 
 
 def save_captioner(trainer: Any) -> Path:
@@ -98,6 +107,7 @@ def save_captioner(trainer: Any) -> Path:
         "steps": trainer.state.global_step,
         "planned_steps": trainer.state.max_steps,
         "data": trainer.data,
+        "base": trainer.base,
         "interrupted": trainer.interrupted,
         "seconds": round(trainer.seconds, 1),
     }
@@ -110,7 +120,8 @@ def save_captioner(trainer: Any) -> Path:
         (fresh / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
         strange = folder.is_dir() and {path.name for path in folder.iterdir()} - {path.name for path in fresh.iterdir()}
         worse = before and trainer.interrupted and not before["interrupted"]
-        if folder.exists() and (before is None or strange or worse or differences(before, settings, trainer.data)):
+        other = before is None or differences(before, settings, trainer.data, trainer.base)
+        if folder.exists() and (other or strange or worse):
             aside = move_aside(folder)
             logger.warning("The captioner that was in %s was moved to %s.", settings.output, aside.name)
         shutil.rmtree(old, ignore_errors=True)
@@ -128,7 +139,7 @@ def save_captioner(trainer: Any) -> Path:
 
 def fingerprint_of(folder: str | Path) -> str:
     """16 hexadecimal digits that change with any weight of the captioner in a folder."""
-    return hashlib.sha256((resolve(folder) / "model.safetensors").read_bytes()).hexdigest()[:16]
+    return fingerprint_of_file(resolve(folder) / "model.safetensors")
 
 
 def load_or_train(
@@ -153,7 +164,7 @@ def load_or_train(
         raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
     record = finish_saving(settings.output)
     data = fingerprint(dataset["train"]) if record and dataset else None
-    why = differences(record, settings, data) if record else ""
+    why = differences(record, settings, data, fingerprint_of_weights(settings.checkpoint)) if record else ""
     if record and not why and not (resume and record["interrupted"]):
         if record["interrupted"]:
             steps = record["steps"], record["planned_steps"]
@@ -171,7 +182,7 @@ def load_or_train(
     set_seed(settings.seed)
     model, processor = load_checkpoint(settings.checkpoint)
     trainer = CaptionTrainer(model, processor, dataset, settings, data)
-    if checkpoint := unfinished(settings, trainer.data):
+    if checkpoint := unfinished(settings, trainer.data, trainer.base):
         logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])
     elif record and not why:
         logger.warning("Nothing is left of the training that was stopped; beginning it anew.")

@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 from safetensors import SafetensorError, safe_open
 
 from helpers.errors import SettingsError
-from helpers.paths import beside, captioner_folder, write_whole
+from helpers.paths import beside, captioner_folder, resolve, write_whole
 from helpers.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,23 @@ def checkpoints_folder(settings: Settings) -> Path:
     return beside(captioner_folder(settings.output), "checkpoints")
 
 
-def begun(settings: Settings, data: str) -> str:
-    """What a training began with, as text: its values, and the fingerprint of its pictures and captions."""
-    return json.dumps({"values": settings.training_values(), "data": data}, indent=2)
+def begun(settings: Settings, data: str, base: str | None) -> str:
+    """What a training began with, as text: its values, and the fingerprints of its training split and base model."""
+    return json.dumps({"values": settings.training_values(), "data": data, "base": base}, indent=2)
+
+
+def other_base(record: Mapping[str, Any], settings: Settings, base: str | None) -> str:
+    """In words, that a training began with other weights of `settings.checkpoint` than are there now; "" if not.
+
+    Args:
+        record: of the training; up to release 0.2.0 it held no fingerprint of the base. The shipped base has changed
+            since; of any other, nothing can be told.
+        settings: that name the checkpoint.
+        base: the fingerprint of its weights now, or None where that cannot be told.
+    """
+    began, shipped = record.get("base"), resolve(settings.checkpoint) == resolve(Settings.checkpoint)
+    changed = base and base != began and (began or shipped)
+    return f"another base model (the weights of {settings.checkpoint} have changed)" if changed else ""
 
 
 @contextmanager
@@ -49,7 +63,7 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
     try:
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
-            write_whole(folder / "begun.json", begun(trainer.settings, trainer.data))
+            write_whole(folder / "begun.json", begun(trainer.settings, trainer.data, trainer.base))
         yield
         shutil.rmtree(folder, ignore_errors=True)
     except KeyboardInterrupt:
@@ -65,7 +79,7 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
         trainer.model.eval()
 
 
-def unfinished(settings: Settings, data: str) -> Path | None:
+def unfinished(settings: Settings, data: str, base: str | None) -> Path | None:
     """The newest whole checkpoint of a training that was `begun` with these and did not come to its end, or None.
 
     Checkpoints are written in place, so the last one may have been cut off; it is left out then.
@@ -75,7 +89,11 @@ def unfinished(settings: Settings, data: str) -> Path | None:
         began = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
         if began["data"] == data and values | began["values"] == values:  # an older version wrote fewer values
             newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
-            return next(filter(_is_whole, newest_first), None)
+            newest = next(filter(_is_whole, newest_first), None)
+            if newest and (why := other_base(began, settings, base)):
+                logger.warning("The training that was stopped began with %s; beginning it anew.", why)
+                return None
+            return newest
     return None
 
 

@@ -15,6 +15,7 @@ from helpers.errors import DataError, enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
+from helpers.reading.locate import fingerprint_of_weights
 from helpers.resuming import checkpoints_folder, improved, resumable
 from helpers.settings import Settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
@@ -121,6 +122,7 @@ class CaptionTrainer(Trainer):
         if lacking := [split for split in ("train", "validation") if not len(dataset.get(split, ()))]:
             raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
         self.settings, self.data = settings, data or fingerprint(dataset["train"])
+        self.base = fingerprint_of_weights(settings.checkpoint)
         vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from helpers.captioner import (
     differences,
+    fingerprint_of,
     finish_saving,
     load_or_train,
     read_record,
@@ -72,6 +73,59 @@ def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.fixture
+def changing(captioner, settings, artifacts, tmp_path):
+    """Saved by these settings, whose base can be changed: settings, its folder, and a function that changes it."""
+    base = tmp_path / "models" / "base"
+    shutil.copytree(settings.checkpoint, base)
+    settings = settings.with_changes(checkpoint=str(base))
+    load_or_train(settings)
+
+    def change():
+        model, _ = load_checkpoint(str(base))
+        with torch.no_grad():
+            model.output.bias += 1
+        model.save_pretrained(base)
+
+    return settings, base, change
+
+
+def test_a_captioner_of_other_weights_of_its_base_is_trained_again(changing, artifacts, log):
+    settings, base, change = changing
+    assert read_record(settings.output)["base"] == fingerprint_of(base)
+    weights = (artifacts / "captioner" / "model.safetensors").read_bytes()
+    log.clear()
+    load_or_train(settings)
+    assert not log.messages
+    change()
+    load_or_train(settings)
+    sentence = f"with another base model (the weights of {base} have changed). Training again."
+    assert sentence in log.messages[0]
+    assert "was moved to captioner-2" in log.text
+    assert (artifacts / "captioner-2" / "model.safetensors").read_bytes() == weights
+    assert read_record(settings.output)["base"] == fingerprint_of(base) != read_record("artifacts/captioner-2")["base"]
+    log.clear()
+    load_or_train(settings)
+    assert not log.messages
+
+
+def test_a_captioner_whose_base_is_gone_is_used(changing, log):
+    settings, base, _ = changing
+    shutil.rmtree(base)
+    log.clear()
+    load_or_train(settings)
+    assert not log.messages
+
+
+def test_a_base_that_changes_while_it_trains_is_recorded_as_it_was(changing, artifacts):
+    settings, base, change = changing
+    before = fingerprint_of(base)
+    trainer = CaptionTrainer(*load_checkpoint(str(base)), load_captions(settings.dataset), settings)
+    change()
+    save_captioner(trainer)
+    assert read_record(settings.output)["base"] == before
+
+
 @pytest.mark.parametrize(("stop_at", "measured"), [(3, False), (4, True)])
 def test_the_history_of_a_stopped_training_says_whether_its_weights_were_measured(
     settings, artifacts, dataset, stop_at, measured
@@ -96,7 +150,7 @@ def test_the_history_of_a_stopped_training_says_whether_its_weights_were_measure
 @pytest.fixture
 def two_checkpoints(settings, artifacts):
     """The older and the newer one of a training that did not come to its end."""
-    write_whole(checkpoints_folder(settings) / "begun.json", begun(settings, "first"))
+    write_whole(checkpoints_folder(settings) / "begun.json", begun(settings, "first", "of then"))
     older = artifacts / ".captioner.checkpoints" / "checkpoint-9"
     shutil.copytree(resolve(settings.checkpoint), older)
     (older / "trainer_state.json").write_text("{}")
@@ -107,10 +161,19 @@ def two_checkpoints(settings, artifacts):
 
 def test_a_training_is_not_continued_on_other_pictures(settings, two_checkpoints):
     _, newer = two_checkpoints
-    assert unfinished(settings, "first") == newer
-    assert unfinished(settings, "second") is None
+    assert unfinished(settings, "first", "of then") == newer
+    assert unfinished(settings, "second", "of then") is None
     (newer.parent / "begun.json").unlink()
-    assert unfinished(settings, "first") is None
+    assert unfinished(settings, "first", "of then") is None
+
+
+def test_a_training_is_not_continued_from_another_base(settings, two_checkpoints, log):
+    _, newer = two_checkpoints
+    assert unfinished(settings, "first", None) == newer
+    assert not log.messages
+    assert unfinished(settings, "first", "of now") is None
+    assert "began with another base model" in log.text
+    assert settings.checkpoint in log.text
 
 
 @pytest.mark.parametrize(
@@ -123,7 +186,7 @@ def test_a_checkpoint_that_was_cut_off_is_left_out(settings, two_checkpoints, na
     (newer / name).unlink()
     if damage == "half":
         (newer / name).write_bytes(content[: len(content) // 2])
-    assert unfinished(settings, "first") == older
+    assert unfinished(settings, "first", "of then") == older
 
 
 def test_an_evaluation_says_what_was_measured_on_what(captioner, settings, artifacts, dataset):
@@ -169,6 +232,7 @@ def saving(folder, dies_at, weights, epochs=1):
         interrupted=False,
         seconds=1.0,
         data="0",
+        base="0",
     )
     child = os.fork()
     if not child:

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import socket
 import subprocess
@@ -6,13 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from helpers.data import load_captions
 from helpers.errors import CheckpointError, DataError
 from helpers.families import load_checkpoint
 from helpers.paths import ROOT
 from helpers.reading import locate as places
-from helpers.reading.locate import locate
+from helpers.reading.locate import fingerprint_of_weights, locate
 
 
 def refused(name, kind="model"):
@@ -102,6 +104,57 @@ def test_a_copy_downloaded_earlier_is_used_without_a_network(tmp_path, monkeypat
     monkeypatch.setattr(places, "snapshot_download", lambda name, local_files_only: str(tmp_path))
     assert locate("me/mine", "model") == str(tmp_path)
     assert "me/mine" in log.text
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """The file of a model's weights as the Hub's client keeps me/mine, by the name of its blob."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    repository = tmp_path / "models--me--mine"
+
+    def keep(blob, name="model.safetensors", commit="0" * 40):
+        for folder in ("blobs", "refs", f"snapshots/{commit}"):
+            (repository / folder).mkdir(parents=True, exist_ok=True)
+        (repository / "refs" / "main").write_text(commit)
+        (repository / "blobs" / blob).write_bytes(b"weights")
+        (repository / "snapshots" / commit / name).symlink_to(f"../../blobs/{blob}")
+        return repository / "snapshots" / commit / name
+
+    return keep
+
+
+SHA = hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_downloaded_weights_are_told_by_the_name_of_their_blob_and_not_read(weights, name):
+    assert fingerprint_of_weights("me/mine") is None
+    weights("a" * 64, name)
+    assert fingerprint_of_weights("me/mine") == "a" * 16
+    weights("b" * 64, name, commit="1" * 40)
+    assert fingerprint_of_weights("me/mine") == "b" * 16
+
+
+def test_downloaded_weights_without_such_a_name_are_read(weights):
+    assert fingerprint_of_weights(str(weights("c" * 40).parent)) == fingerprint_of_weights("me/mine") == SHA[:16]
+
+
+def test_weights_are_read_again_only_when_they_changed(tmp_path, monkeypatch):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"weights")
+    assert fingerprint_of_weights(str(tmp_path)) == SHA[:16]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", None)
+        assert fingerprint_of_weights(str(tmp_path)) == SHA[:16]
+    file.write_bytes(b"other")
+    os.utime(file, ns=(0, 0))
+    assert fingerprint_of_weights(str(tmp_path)) == hashlib.sha256(b"other").hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", ["me/mine", "a/b/c", "-x-", "a\0b", "data"])
+def test_where_no_weights_are_there_is_no_fingerprint(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert fingerprint_of_weights(name) is None
 
 
 def test_a_hub_that_is_slow_is_not_waited_for(local_hub, monkeypatch):

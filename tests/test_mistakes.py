@@ -525,6 +525,14 @@ def _(room):
     load_or_train(room.settings, dataset=dataset)
 
 
+@mistake("Saved captioners", "The base model has changed since the captioner was trained", goes_on=True)
+def _(room):
+    file = room.captioner() / "training.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "base": "of another time"}))
+    room.then()
+    load_or_train(room.settings)
+
+
 @mistake("Saved captioners", "The training was stopped early", goes_on=True)
 def _(room):
     file = room.captioner() / "training.json"

@@ -18,6 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from helpers.captioner import load_or_train
 from helpers.data import load_captions
 from helpers.paths import ROOT
+from helpers.reading.locate import fingerprint_of_weights
 from helpers.settings import Settings
 from tools import notebooks as tool
 from tools import results
@@ -328,6 +329,7 @@ def half_written(folder):
     """What a save leaves that was cut off by the power, or by a program that does not save aside."""
     shutil.copytree(ROOT / "models" / "git-tiny", folder / "captioner")
     record = {"settings": asdict(Settings.tiny()), "profile": "tiny", "steps": 200, "planned_steps": 200}
+    record |= {"base": fingerprint_of_weights("models/git-tiny")}
     (folder / "captioner" / "training.json").write_text(json.dumps({**record, "interrupted": False}))
     weights = folder / "captioner" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1_000_000])
@@ -340,7 +342,7 @@ def of_other_settings(folder):
     """A whole captioner that was trained with another seed."""
     shutil.copytree(ROOT / "models" / "git-tiny", folder / "captioner")
     record = {"settings": asdict(Settings.tiny().with_changes(seed=7)), "profile": "tiny", "steps": 1}
-    record |= {"planned_steps": 1, "interrupted": False}
+    record |= {"planned_steps": 1, "interrupted": False, "base": fingerprint_of_weights("models/git-tiny")}
     (folder / "captioner" / "training.json").write_text(json.dumps(record))
 
 

@@ -1,7 +1,8 @@
 """What release 0.1.0 saved is used as it is, or made again with a sentence.
 
 tests/fixtures/captioner-0.1.0 is the artifacts folder that it wrote for the small data set: a captioner of two steps,
-its scores, and a training of four steps whose process died after the first.
+its scores, and a training of four steps whose process died after the first. Its records say nothing of the base's
+weights: those of models/git-tiny have changed since, those of any other checkpoint are taken for the same.
 """
 
 import json
@@ -17,19 +18,30 @@ from helpers.hub import share
 from helpers.inference import caption_images
 from helpers.plotting import plot_scores
 from helpers.report import score_rows
+from helpers.settings import Settings
 from tools.notebooks import summary
 
 SAVED = Path(__file__).parent / "fixtures" / "captioner-0.1.0"
+STOPPED = Path(".interrupted.checkpoints")
 
 
 @pytest.fixture
-def old(artifacts, dataset_folder, tmp_path, monkeypatch):
+def shipped(artifacts, dataset_folder, tmp_path, monkeypatch):
     """The artifacts of 0.1.0, where the names in its records mean the small data set and a base model of that size."""
     shutil.copytree(SAVED, artifacts)
     shutil.copytree(SAVED / "captioner", tmp_path / "models" / "git-tiny")
     shutil.copytree(dataset_folder, tmp_path / "data" / "pocket-creatures")
     monkeypatch.chdir(tmp_path)
     return artifacts
+
+
+@pytest.fixture
+def old(shipped, tmp_path):
+    """The same, where the base model is one of a learner's own."""
+    (tmp_path / "models" / "git-tiny").rename(tmp_path / "models" / "mine")
+    for record in (shipped / "captioner" / "training.json", shipped / STOPPED / "begun.json"):
+        record.write_text(record.read_text(encoding="utf-8").replace("git-tiny", "mine"), encoding="utf-8")
+    return shipped
 
 
 @pytest.fixture
@@ -70,7 +82,42 @@ def test_an_old_training_that_died_goes_on(old, log):
     load_or_train(settings)
     assert "from step 1" in log.text
     assert read_record(settings.output)["steps"] == 4
-    assert not (old / ".interrupted.checkpoints").exists()
+    assert not (old / STOPPED).exists()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_old_captioner_of_the_shipped_base_is_trained_again_and_moved_aside_whole(shipped, log):
+    settings = saved_settings()
+    assert settings == Settings.tiny()
+    load_or_train(settings)
+    assert "another base model (the weights of models/git-tiny have changed) and other settings (epochs 1" in log.text
+    assert contents(shipped / "captioner-1") == contents(SAVED / "captioner")
+    assert saved_settings() == settings
+    log.clear()
+    load_or_train(settings)
+    assert not log.messages
+
+
+def test_an_old_captioner_of_ones_own_pictures_keeps_its_values(shipped, tmp_path, log):
+    record = shipped / "captioner" / "training.json"
+    (tmp_path / "data" / "pocket-creatures").rename(tmp_path / "data" / "mine")
+    record.write_text(record.read_text(encoding="utf-8").replace("pocket-creatures", "mine"), encoding="utf-8")
+    settings = saved_settings()
+    assert (settings.dataset, settings.epochs) == ("data/mine", 1)
+    load_or_train(settings)
+    assert "with another base model (the weights of models/git-tiny have changed). Training again." in log.text
+
+
+def test_an_old_training_from_the_shipped_base_begins_anew(shipped, log):
+    values = json.loads((shipped / STOPPED / "begun.json").read_text(encoding="utf-8"))["values"]
+    settings = Settings(**values, max_new_tokens=4, output="artifacts/interrupted")
+    load_or_train(settings)
+    assert "began with another base model (the weights of models/git-tiny have changed)" in log.text
+    assert "from step" not in log.text
+    assert read_record(settings.output)["steps"] == 4
 
 
 @pytest.mark.parametrize("name", ["settings", "steps"])

@@ -6,6 +6,7 @@ import pytest
 from helpers.captioner import saved_settings
 from helpers.errors import SettingsError
 from helpers.paths import ROOT, artifacts_folder, resolve
+from helpers.reading.locate import fingerprint_of_weights
 from helpers.settings import Settings
 
 RIGHT = Settings.tiny()
@@ -16,6 +17,7 @@ def save_record(artifacts, settings, profile="tiny", **more):
     folder.mkdir(parents=True)
     record = {"settings": {**asdict(settings), **more}, "profile": profile}
     record |= {"steps": 1, "planned_steps": 1, "interrupted": False}
+    record |= {"base": fingerprint_of_weights(settings.checkpoint)}
     (folder / "training.json").write_text(dumps(record), encoding="utf-8")
 
 

@@ -1,12 +1,15 @@
-"""Finds a checkpoint or a data set by its name: a folder on this disk, or a repository of the Hub, asked briefly."""
+"""Finds a checkpoint or a data set by its name, on this disk or briefly on the Hub, and fingerprints its weights."""
 
 import contextlib
+import functools
+import hashlib
 import logging
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
 import datasets
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from helpers.errors import CheckpointError, DataError, first_line
@@ -102,6 +105,38 @@ def _downloaded(name: str, kind: str) -> str | None:
         return name if "/" in name and cached.is_dir() else None
     with contextlib.suppress(OSError):  # which LocalEntryNotFoundError is
         return snapshot_download(name, local_files_only=True)
+
+
+def fingerprint_of_weights(checkpoint: str) -> str | None:
+    """`fingerprint_of_file` for the weights of a folder or of a Hub id, of which the downloaded copy counts.
+
+    None where they do not lie in one file on this disk. Nobody is asked, neither the Hub nor the network.
+    """
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        with contextlib.suppress(OSError, ValueError):
+            folder = resolve(checkpoint)
+            file = folder / name if folder.exists() else try_to_load_from_cache(checkpoint, name)
+            if isinstance(file, (str, Path)):  # the Hub's client has an object for a file that is known not to exist
+                return fingerprint_of_file(Path(file))
+    return None
+
+
+def fingerprint_of_file(file: Path) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a file: read once in a process, while it stays as it is.
+
+    In the Hub's cache a file is a link to a blob that, where it is large, is named by its SHA-256; it is not read then.
+    """
+    blob = file.readlink() if file.is_symlink() else file
+    if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name):
+        return blob.name[:16]
+    state = file.stat()
+    return _sha256(file, state.st_ino, state.st_size, state.st_mtime_ns)[:16]
+
+
+@functools.cache
+def _sha256(file: Path, *state: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def reason_of(error: Exception) -> str:
