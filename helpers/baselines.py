@@ -68,14 +68,14 @@ def nearest_captions(
     for name, split in (("train", train), ("test", test)):
         if not len(split):
             raise CaptioningError(f"The {name} split holds no pictures; give at least one.")
-    known, asked = (unit_length(_features(model, processor, split, batch_size), dim=1) for split in (train, test))
+    known, asked = (unit_length(split_features(model, processor, split, batch_size), dim=1) for split in (train, test))
     nearest = [int(place) for part in asked.split(batch_size) for place in (part @ known.T).argmax(dim=1)]
     captions = train["captions"]
     return [captions[place][0] for place in nearest]
 
 
-def _features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size: int) -> torch.Tensor:
-    """Of every picture of a split: (pictures, width)."""
+def split_features(model: PreTrainedModel, processor: Any, split: Dataset, batch_size: int = 64) -> torch.Tensor:
+    """The features (`picture_features`) of every picture of a split: (pictures, width)."""
     batches = (torch.stack(stored_pixels(rows)) for rows in prepare_pictures(split, processor).iter(batch_size))
     return torch.cat([picture_features(model, normalized_pixels(pixels, processor)) for pixels in batches])
 
