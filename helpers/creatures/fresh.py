@@ -7,8 +7,10 @@ from functools import cache
 
 from helpers.creatures.attributes import ATTRIBUTES
 from helpers.creatures.captions import random_creature
+from helpers.errors import DataError
 
 RESERVED = 16  # one creature in so many is set aside
+THERE_ARE = 6_146  # set aside, of the 99,144 creatures that can be drawn
 
 
 def key_of(creature: dict[str, str]) -> str:
@@ -23,7 +25,15 @@ def is_reserved(key: str) -> bool:
 
 
 def fresh_creatures(seed: int | str, count: int, *, without: Collection[str] = ()) -> list[dict[str, str]]:
-    """Creatures that were set aside, no two alike, drawn at random; `without` holds keys that must not come."""
+    """Creatures that were set aside, no two alike, drawn at random; `without` holds keys that must not come.
+
+    Raises:
+        DataError: there are not so many.
+    """
+    without = frozenset(without)
+    left = THERE_ARE - sum(map(is_reserved, without))
+    if count > left:
+        raise DataError(f"{count:,} fresh creatures were asked for, but {left:,} are left; ask for at most so many.")
     rng, found = random.Random(seed), {}
     while len(found) < count:
         creature = random_creature(rng)
