@@ -14,7 +14,6 @@ from helpers.creatures.captions import with_article
 from helpers.data import load_captions, picture_hashes
 from helpers.reading.copies import NEAR, groups_of_copies
 from tools import make_base_model, make_data
-from tools.base_captions import base_captions_of
 from tools.make_data import FOLDER, card, draw, key_of
 
 # What a caption may only say of a creature that has it: attribute and value → the words for it.
@@ -242,49 +241,6 @@ def test_the_card_says_what_the_files_hold(creatures):
     assert named == creatures["train"].column_names
     sizes = {split: path.stat().st_size for split, path in paths.items()}
     assert card(creatures, sizes) == (FOLDER / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_base_model_hears_other_captions(rows):
-    theirs = {caption for row in rows for caption in row["captions"]}
-    ours = [base_captions_of(creature_of(row)) for row in rows]
-    assert theirs.isdisjoint(caption for group in ours for caption in group)
-    assert not any(repeats(caption) for group in ours for caption in group)
-    assert len(set(base_captions_of(BODY))) == len(base_captions_of(BODY))
-
-
-def test_base_captions_name_everything_and_nothing_else(rows):
-    for row in rows[:200]:
-        assert all(attributes_of(caption) == creature_of(row) for caption in base_captions_of(creature_of(row)))
-
-
-def test_base_captions_name_things_in_other_orders(rows):
-    words = ["ears", "horns", "wings", "tail", "mouth"]
-
-    def orders(captions):
-        return {tuple(sorted(words, key=caption.index)) for caption in captions}
-
-    assert orders(base_captions_of(BODY)).isdisjoint(orders(captions_of(BODY)))
-
-
-def test_the_base_models_drawings_are_of_other_creatures_and_depend_on_their_number_alone(monkeypatch, tmp_path):
-    known = make_data.creatures()
-
-    def mostly_known(rng):
-        return known[rng.randrange(1000)] if rng.random() < 0.9 else random_creature(rng)
-
-    monkeypatch.setattr(make_base_model, "random_creature", mostly_known)
-    made = []
-    for count in (2, 5):
-        monkeypatch.setattr(make_base_model, "DRAWINGS", count)
-        made.append(make_base_model.make_drawings(tmp_path / f"{count}").to_list())
-    assert made[1][:2] == made[0]
-    assert [row["row"] for row in made[1]] == list(range(5))
-    assert len({row["pixels"] for row in made[1]}) == 5
-    for row in made[1]:
-        creature = {name: ATTRIBUTES[name][i] for name, i in zip(ATTRIBUTES, row["labels"], strict=True)}
-        assert creature not in known
-        assert row["captions"] == base_captions_of(creature)
-        assert len(row["pixels"]) == np.prod(row["shape"])
 
 
 def test_the_vocabulary_knows_every_word_of_the_data_set(captions):

@@ -4,17 +4,16 @@
 """
 
 import json
-import random
 import re
 
 import pyarrow.parquet
 import pytest
 import yaml
 
-from tools import make_base_model, results
+from tools import base_captions, make_base_model, results
 from tools import notebooks as tool
 
-WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 20: "twenty"}
 FOLDER = tool.ROOT / "models" / "git-tiny"
 
 
@@ -63,10 +62,17 @@ def test_the_card_of_git_tiny_gives_its_shape():
 
 def test_the_card_of_git_tiny_tells_how_it_was_made():
     card = page("models", "git-tiny", "README.md")
-    orders = make_base_model.base_captions_of(make_base_model.random_creature(random.Random(0)))
     assert f"in {WORDS[len(make_base_model.STAGES)]} stages" in card
-    assert f"in {WORDS[len(orders)]} other orders" in card
+    assert re.search(rf"\b{WORDS[base_captions.CAPTIONS]} captions\b", card)
+    assert f"one caption in {WORDS[round(1 / base_captions.MISTAKEN)]} " in card
     assert re.findall(r"steps of (\d+) drawings", card) == [str(make_base_model.BATCH)] * 2
+
+
+@pytest.mark.parametrize("folder", ["models/git-tiny", "data/pocket-creatures"])
+def test_both_cards_tell_what_the_base_model_never_saw(folder):
+    values = {value for values in base_captions.UNSEEN.values() for value in values}
+    lines = [{*re.findall(r"\w+", line)} for line in page(folder, "README.md").splitlines()]
+    assert any({"never", *values} <= words for words in lines)
 
 
 def test_what_the_readme_says_of_notebooks_by_number():

@@ -5,9 +5,11 @@ of them; and now and then it belongs to another drawing. The creatures of its wo
 """
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 
 from helpers.creatures.captions import in_a_row, with_article
-from helpers.creatures.facts import facts_of_creature
+from helpers.creatures.facts import facts_of_creature, pieces_of
 from helpers.creatures.wordings import (
     ASIDES,
     BEFORE,
@@ -86,3 +88,37 @@ def _sentence(said: dict[str, list[str]], rng: random.Random) -> str:
 def loose_captions(creature: dict[str, str], another: dict[str, str], rng: random.Random) -> list[str]:
     """`CAPTIONS` captions of a creature, of which one in twenty is of `another`."""
     return [loose_caption(another if rng.random() < MISTAKEN else creature, rng) for _ in range(CAPTIONS)]
+
+
+def caption_statistics(rows: Iterable[tuple[dict[str, str], list[str]]]) -> dict[str, float]:
+    """What the captions of drawings say and leave unsaid; of each drawing its creature and its captions.
+
+    Returns:
+        captions and facts there (numbers); facts that a caption names (a mean); the shares of the facts there that one
+        caption and that all captions of a drawing together name; the share of captions that name something which is
+        not there; and of all words the share that stands in phrases of facts.
+    """
+    count = Counter()
+    for creature, captions in rows:
+        there, heard = set(facts_of_creature(creature)), set()
+        for pieces in map(pieces_of, captions):
+            named = {fact for _, facts in pieces for fact in facts}
+            heard |= named
+            count["words"] += sum(len(words) for words, _ in pieces)
+            count["words of facts"] += sum(len(words) for words, facts in pieces if facts)
+            count["named"] += len(named)
+            count["true"] += len(named & there)
+            count["false"] += not named <= there
+        count["captions"] += len(captions)
+        count["there"] += len(there)
+        count["there, for each caption"] += len(there) * len(captions)
+        count["heard"] += len(heard & there)
+    return {
+        "captions": count["captions"],
+        "facts_there": count["there"],
+        "facts_named_per_caption": round(count["named"] / count["captions"], 3),
+        "facts_named_by_one_caption": round(count["true"] / count["there, for each caption"], 4),
+        "facts_named_by_any_caption": round(count["heard"] / count["there"], 4),
+        "captions_naming_what_is_not_there": round(count["false"] / count["captions"], 4),
+        "words_of_facts": round(count["words of facts"] / count["words"], 4),
+    }

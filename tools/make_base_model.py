@@ -31,7 +31,7 @@ from helpers.metrics import normalize
 from helpers.paths import ROOT, artifacts_folder, beside
 from helpers.training import caption_loss
 from helpers.transforms import IGNORED, normalized_pixels, picture_pixels
-from tools.base_captions import in_base_world, loose_captions
+from tools.base_captions import caption_statistics, in_base_world, loose_captions
 from tools.make_data import creatures
 
 SEED = 43
@@ -198,7 +198,8 @@ def main(folder: Path = FOLDER) -> None:
     torch.manual_seed(SEED)
     processor, model = make_processor(), make_model()
     processor.tokenizer.name_or_path = model.config._name_or_path = ""
-    pixels, captions = make_drawings(work), [base_row(number)[1] for number in range(DRAWINGS)]
+    pixels, rows = make_drawings(work), [base_row(number)[:2] for number in range(DRAWINGS)]
+    captions = [captions for _, captions in rows]
     words, used = words_of(captions)
 
     def look(rows: np.ndarray) -> torch.Tensor:
@@ -218,6 +219,7 @@ def main(folder: Path = FOLDER) -> None:
         return caption_loss(model, {**batch, "labels": labels, "pixel_values": look(rows)})
 
     report = {"drawings": DRAWINGS, "parameters": sum(p.numel() for p in model.parameters()), "words": len(words)}
+    report["captions"] = caption_statistics(rows)
     report["see"] = train("see", eyes, see, work)
     report["speak"] = train("speak", model, speak, work)
     model.eval()

@@ -10,5 +10,5 @@ from helpers.creatures.confusions import (
     attributes_right,
 )
 from helpers.creatures.facts import Verdict, attributes_of, facts_of, facts_of_creature, judge
-from helpers.creatures.fresh import creature_of, fresh_split, key_of
+from helpers.creatures.fresh import creature_of, fresh_creatures, fresh_split, key_of
 from helpers.creatures.pen import draw_creature

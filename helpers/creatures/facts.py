@@ -1,7 +1,8 @@
 """Facts of captions: what a caption says of a creature, and what of it is right, wrong, left out or invented.
 
 A caption's facts are a multiset of (part, value). "two horns" twice, or beside "one horn", counts twice: naming every
-value gains nothing.
+value gains nothing. Capital letters and punctuation are not read. A phrase is broken by any word in it: "two big horns"
+names no horns, and leaves two words that are not in the grammar.
 """
 
 import re
@@ -44,24 +45,31 @@ def _grammar() -> tuple[dict[tuple[str, ...], tuple[Fact, ...]], int]:
     return known, max(map(len, known))
 
 
-def facts_of(caption: str) -> Facts:
-    """Reads a caption from left to right; of the phrases that begin at a word, the longest counts."""
-    (known, longest), words = _grammar(), re.findall(r"\w+", caption.lower())
-    named, unknown, at = [], [], 0
+def pieces_of(caption: str) -> list[tuple[tuple[str, ...], tuple[Fact, ...]]]:
+    """A caption's words from left to right: phrases with the facts that they name, and single words that name none.
+
+    Of the phrases that begin at a word, the longest counts.
+    """
+    (known, longest), words = _grammar(), tuple(re.findall(r"\w+", caption.lower()))
+    pieces, at = [], 0
     while at < len(words):
         ends = range(min(len(words), at + longest), at, -1)
-        end = next((end for end in ends if tuple(words[at:end]) in known), None)
-        if end:
-            named += known[tuple(words[at:end])]
-        elif words[at] not in FILLER:
-            unknown.append(words[at])
-        at = end or at + 1
-    return Facts(named, unknown)
+        end = next((end for end in ends if words[at:end] in known), at + 1)
+        pieces.append((words[at:end], known.get(words[at:end], ())))
+        at = end
+    return pieces
+
+
+def facts_of(caption: str) -> Facts:
+    """The facts that a caption names, and its words that are not in the grammar."""
+    pieces = pieces_of(caption)
+    unknown = [words[0] for words, facts in pieces if not facts and words[0] not in FILLER]
+    return Facts([fact for _, facts in pieces for fact in facts], unknown)
 
 
 def facts_of_creature(creature: Mapping[str, str]) -> list[Fact]:
     """The facts that are true of a creature, in the order of `ATTRIBUTES`; a part that is not there is no fact."""
-    return [(name, creature[name]) for name in ATTRIBUTES if creature[name] not in ABSENT]
+    return [(name, creature[name]) for name in ATTRIBUTES if creature.get(name, "none") not in ABSENT]
 
 
 def attributes_of(caption: str) -> dict[str, str]:
@@ -78,8 +86,9 @@ def attributes_of(caption: str) -> dict[str, str]:
 
 
 def judge(caption: str, creature: Mapping[str, str]) -> Verdict:
-    """Counts a caption's facts against those of its creature."""
+    """Counts a caption's facts against those of its creature; parts of which nothing is known do not count."""
     named, unknown = facts_of(caption)
+    named = [(part, value) for part, value in named if part in creature]
     true, left = facts_of_creature(creature), Counter(named)
     right = [fact for fact in true if left[fact]]
     left.subtract(right)

@@ -17,6 +17,7 @@ from helpers.errors import DataError
 from helpers.settings import NOT_TRAINING, Settings
 
 RESERVED = 16  # one creature in so many is set aside
+THERE_ARE = 6_146  # set aside, of the 99,144 creatures that can be drawn
 # The values that the seed of the fresh split is made of. One that is added to Settings later counts only where it
 # differs from its default, so that the seed stays.
 SEEDING = ("dataset", "checkpoint", "epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "freeze_vision",
@@ -44,20 +45,21 @@ def fresh_creatures(seed: int | str, count: int, *, without: Collection[str] = (
 
     Args:
         seed: of the draw.
-        count: how many; there are 6,191.
+        count: how many.
         without: keys that must not come, such as those of a data set.
 
     Raises:
         DataError: there are not so many.
     """
-    rng, drawn, misses = random.Random(seed), {}, 0
+    without = frozenset(without)
+    left = THERE_ARE - sum(map(is_reserved, without))
+    if count > left:
+        raise DataError(f"{count:,} fresh creatures were asked for, but {left:,} are left; ask for at most so many.")
+    rng, drawn = random.Random(seed), {}
     while len(drawn) < count:
         creature = random_creature(rng)
-        key = key_of(creature)
-        if is_reserved(key) and key not in without and key not in drawn:
-            drawn[key], misses = creature, 0
-        elif (misses := misses + 1) > 1_000_000:
-            raise DataError(f"There are only {len(drawn)} creatures left to draw; ask for fewer than {count}.")
+        if is_reserved(key := key_of(creature)) and key not in without:
+            drawn.setdefault(key, creature)
     return list(drawn.values())
 
 
