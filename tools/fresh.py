@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
-from helpers.creatures.opponents import probe_captions, voted_captions
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
@@ -25,7 +24,9 @@ from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.metrics import caption_metrics
 from helpers.paths import ROOT, resolve, write_whole
+from helpers.probes import probe_captions
 from helpers.settings import Settings
+from helpers.votes import voted_captions
 from tools.base_captions import UNSEEN
 
 FILE = ROOT / "docs" / "fresh.jsonl.gz"
@@ -56,8 +57,8 @@ def untrained_captions(settings: Settings, dataset: DatasetDict, test: Dataset) 
     return {
         "most frequent": [most_frequent_caption(dataset["train"]["captions"], seed=settings.seed)] * len(test),
         "base": spoken(base, processor, test, settings),
-        "voted": voted_captions(base, processor, dataset, test),
-        "probes": probe_captions(base, processor, dataset, test),
+        "voted": voted_captions(base, processor, dataset["validation"], test),
+        "probes": probe_captions(base, processor, dataset["train"], dataset["validation"], test),
     }
 
 

@@ -219,7 +219,7 @@ def main(folder: Path = FOLDER) -> None:
         return caption_loss(model, {**batch, "labels": labels, "pixel_values": look(rows)})
 
     report = {"drawings": DRAWINGS, "parameters": sum(p.numel() for p in model.parameters()), "words": len(words)}
-    report["captions"] = caption_statistics(rows)
+    report |= {"batch": BATCH, "captions": caption_statistics(rows)}
     report["see"] = train("see", eyes, see, work)
     report["speak"] = train("speak", model, speak, work)
     model.eval()

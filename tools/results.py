@@ -168,9 +168,11 @@ def blocks(results: dict) -> dict[str, str]:
         f"- Stage 2, speaking: {base['speak']['steps']:,} steps of {base['batch']} drawings",
         f"- Training time: {(base['see']['seconds'] + base['speak']['seconds']) / 3600:.1f} hours on a CPU that other "
         "work shared, the drawing not counted",
-        f"- Facts that a caption names, mean: {said['facts_named']:.1f} of {said['facts_there']:.1f}; words that name "
-        f"none: {said['filler_words']:.0%}; captions of another drawing: {said['mistaken']:.1%}",
-        f"- Facts that at least one caption of their drawing names: {said['facts_covered']:.0%}",
+        f"- Facts of a drawing, mean: {said['facts_there'] / base['drawings']:.1f}; of these, a caption names "
+        f"{said['facts_named_by_one_caption']:.0%}, and all captions of a drawing together "
+        f"{said['facts_named_by_any_caption']:.0%}",
+        f"- Words that name no fact: {1 - said['words_of_facts']:.0%}; captions that name something which is not there: "
+        f"{said['captions_naming_what_is_not_there']:.1%}",
     ]
     map_ = file_map("helpers", "tools", "benchmarks")
     return {
