@@ -171,7 +171,7 @@ def blocks(results: dict) -> dict[str, str]:
         f"- Facts of a drawing, mean: {said['facts_there'] / base['drawings']:.1f}; of these, a caption names "
         f"{said['facts_named_by_one_caption']:.0%}, and all captions of a drawing together "
         f"{said['facts_named_by_any_caption']:.0%}",
-        f"- Words that name no fact: {1 - said['words_of_facts']:.0%}; captions that name something which is not there: "
+        f"- Words that name no fact: {1 - said['words_of_facts']:.0%}; captions that name what is not there: "
         f"{said['captions_naming_what_is_not_there']:.1%}",
     ]
     map_ = file_map("helpers", "tools", "benchmarks")
