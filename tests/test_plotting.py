@@ -3,7 +3,6 @@ import importlib
 import pkgutil
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_rgba
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.text import Text
 from PIL import Image
 
@@ -33,6 +32,11 @@ HISTORY = [
     {"step": 20, "eval_loss": 1.0, "eval_wer": 0.25},
 ]
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6}
+FACTS = {
+    "base": dict.fromkeys(["right", "wrong", "left_out", "invented", "wer", "cider_d"], SCORE),
+    "trained": dict.fromkeys(["wrong", "left_out", "invented", "wer"], dict.fromkeys(SCORE, 0.125))
+    | dict.fromkeys(["right", "cider_d"], dict.fromkeys(SCORE, 0.875)),
+}
 CONFUSIONS = attribute_confusions(
     ["a red cat that smiles", "a red cat", "a blue cat that frowns"],
     {"color": ["red", "green", "blue"], "mouth": ["smile", "frown", "frown"]},
@@ -54,6 +58,21 @@ DRAWN = {
     "plot_training_history": ((HISTORY,), {}, ["0.80", "0.25", "3.00", "2.00"]),
     "plot_loss": (([3.0, 1.0, 0.5],), {"title": "By heart"}, ["By heart", "3.00", "0.50"]),
     "plot_scores": (({"base": {"wer": SCORE}, "trained": {"wer": SCORE}},), {}, ["wer", "base 0.500", "trained"]),
+    "plot_facts": (
+        (FACTS,),
+        {},
+        [
+            "left-out facts (0 to 0.6)",
+            "trained 0.12, 0.12; base 0.50, 0.50",
+            "in the same order",
+            "by CIDEr-D trained 0.88, base 0.50",
+        ],
+    ),
+    "plot_value_recall": (
+        ({("ears", "long"): (0, 8), ("ears", "round"): (4, 8)}, {("ears", "long"): (6, 8), ("ears", "round"): (8, 8)}),
+        {"unseen": {("ears", "long")}},
+        ["ears: long, 0 of 8: 0.00 (0.00 to 0.32), then 6 of 8: 0.75 (0.41 to 0.93)", "seen values, 4 of 8"],
+    ),
     "plot_attribute_accuracy": (({"base": {"color": 0.25}, "trained": {"color": 1.0}},), {}, ["0.25", "1.00", "color"]),
     "plot_confusions": (
         (CONFUSIONS,),
@@ -131,11 +150,13 @@ def test_a_figure_draws_itself_and_says_what_it_shows(name):
 
 
 @pytest.mark.parametrize("name", list(DRAWN))
-def test_the_numbers_of_bars_stand_in_a_table(name):
+def test_the_numbers_of_bars_and_of_points_with_intervals_stand_in_a_table(name):
     arguments, options, _ = DRAWN[name]
     figure = getattr(plotting, name)(*arguments, **options)
-    groups = [group for ax in figure.axes for group in ax.containers if isinstance(group, BarContainer)]
-    drawn = [abs(length) for group in groups for length in group.datavalues]
+    groups = [group for ax in figure.axes for group in ax.containers]
+    drawn = [abs(length) for group in groups if isinstance(group, BarContainer) for length in group.datavalues]
+    points = [group.lines[0] for group in groups if isinstance(group, ErrorbarContainer)]
+    drawn += [share for line in points if line for share in line.get_xdata()]
     page = Page(figure.html(b"a picture"))
     assert page.tags.count("details") == page.tags.count("summary") == bool(groups)
     shown = [float(number) for text in page.cells for number in re.findall(r"\d+\.?\d*", text)]
@@ -206,6 +227,18 @@ def test_a_history_is_drawn_as_it_is():
     assert errors.lines[0].get_xydata().tolist() == [[10, 0.8], [20, 0.25]]
 
 
+def test_a_history_of_facts_shows_them_in_place_of_words():
+    scores = {"eval_right": 0.5, "eval_wrong": 1.5, "eval_left_out": 0.75, "eval_invented": 0.25}
+    figure = plotting.plot_training_history([*HISTORY, {"step": 30, "eval_loss": 0.5, "eval_wer": 0.1} | scores])
+    losses, right, faulty = figure.axes
+    assert losses.lines[1].get_xydata().tolist() == [[10, 2], [20, 1], [30, 0.5]]
+    assert right.lines[0].get_xydata().tolist() == [[30, 0.5]]
+    assert [line.get_ydata().tolist() for line in faulty.lines] == [[1.5], [0.75], [0.25]]
+    assert [text.get_text() for text in faulty.get_legend().get_texts()] == ["wrong", "left out", "invented"]
+    assert "Captions right: 0.50" in figure.alt
+    assert "Faulty facts, left out: 0.75" in figure.alt
+
+
 @pytest.mark.parametrize(
     ("draw", "told"),
     [
@@ -269,6 +302,8 @@ def test_confusions_of_any_number_of_attributes(count):
     [
         (plotting.plot_attribute_counts, {}, "no attribute columns"),
         (plotting.plot_attribute_accuracy, {"base": {}, "trained": {}}, "no attribute columns"),
+        (plotting.plot_facts, {"base": {"wer": SCORE}}, "no attribute columns"),
+        (lambda recall: plotting.plot_value_recall(recall, recall), {}, "no attribute columns"),
         (plotting.plot_confusions, {}, "no attribute columns"),
         (plotting.plot_mistakes, [], "No pair"),
         (plotting.plot_word_mistakes, [], "No word"),
@@ -295,26 +330,6 @@ def test_every_picture_is_in_the_histograms_of_lengths():
     assert sum(bar.get_height() for bar in right.patches) == 5
 
 
-def title_of(ax):
-    """The box of the title on the left."""
-    [title] = [text for text in ax.findobj(Text) if text.get_text() and text.get_text() == ax.get_title(loc="left")]
-    return title.get_window_extent()
-
-
-def test_five_systems_with_five_metrics_do_not_overlap():
-    names = {"wer": 1, "rouge_l": 1, "bleu_4": 1, "cider_d": 10, "exact_match": 1}
-    scores = {name: {"value": 0.9 * end, "low": 0.8 * end, "high": end} for name, end in names.items()}
-    systems = ["most frequent", "nearest picture", "base", "wrong picture", "trained"]
-    figure = plotting.plot_scores(dict.fromkeys(systems, scores))
-    figure.draw_without_rendering()
-    for one, other in pairwise(figure.axes):
-        assert title_of(one).x1 < title_of(other).x0
-        labels = [text.get_window_extent().x1 for text in one.texts]
-        assert len(labels) == 5
-        assert max(labels) < other.get_window_extent().x0
-    assert [round(ax.get_xticks()[-1]) for ax in figure.axes] == list(names.values())
-
-
 def test_a_word_error_rate_above_one_has_room():
     score = {"value": 2.0, "low": 1.5, "high": 2.5}
     ax = plotting.plot_scores({"base": {"wer": score}}).axes[0]
@@ -339,11 +354,12 @@ def test_a_pair_of_pictures_stands_closer_than_two_pairs():
 
 
 def test_the_trained_captioner_has_one_colour_everywhere():
-    for systems in (["base", "trained"], ["trained", "base", "constant"]):
-        ax = plotting.plot_attribute_accuracy({name: {"color": 0.5} for name in systems}).axes[0]
-        colors = {bar.get_label(): bar.patches[0].get_facecolor() for bar in ax.containers}
-        assert colors["trained"] == to_rgba(BLUE)
-        assert len(set(colors.values())) == len(systems)
+    systems = {name: {"color": 0.5} for name in ("base", "trained", "constant")}
+    accuracy = plotting.plot_attribute_accuracy(systems).axes[0].patches
+    scores = plotting.plot_scores({name: {"wer": SCORE} for name in systems}).axes[0].patches
+    facts = plotting.plot_facts(FACTS).axes[1].patches
+    for bars, place in ((accuracy, 1), (scores, 1), (facts, 0)):
+        assert [bar.get_facecolor() == to_rgba(BLUE) for bar in bars] == [i == place for i in range(len(bars))]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from helpers.creatures.confusions import (
     attribute_confusions,
     attribute_mistakes,
     attributes_right,
+    value_recall,
 )
 from helpers.creatures.facts import Verdict, attributes_of, facts_of, facts_of_creature, judge
 from helpers.creatures.fresh import creature_of, fresh_creatures, fresh_split, key_of

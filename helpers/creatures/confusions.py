@@ -1,13 +1,14 @@
-"""Attributes that go wrong: how often each is named rightly, and which value is said for which."""
+"""Attributes that go wrong: how often each is named rightly, which value is said for which, recall of each value."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from helpers.creatures.attributes import ATTRIBUTES
-from helpers.creatures.facts import attributes_of
+from helpers.creatures.facts import ABSENT, attributes_of, facts_of
+from helpers.creatures.wordings import Fact
 
 
 def attributes_right(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
@@ -73,3 +74,27 @@ def attribute_mistakes(predictions: Sequence[str], truth: Mapping[str, Sequence[
         if count and said != true
     ]
     return sorted(rows, key=lambda row: -row["pictures"])
+
+
+def value_recall(
+    predictions: Sequence[str], truth: Mapping[str, Sequence[str]], values: Collection[Fact] | None = None
+) -> dict[Fact, tuple[int, int]]:
+    """How often captions name each value that is there, whatever else they name.
+
+    Args:
+        predictions: one caption per picture.
+        truth: as for `attributes_right`.
+        values: the facts to count, such as ("ears", "long"); without it, every one that is true of a picture.
+
+    Returns:
+        (attribute, value) → pictures whose caption names it, pictures that have it. "none" and "plain" are no facts.
+    """
+    true, named = Counter(), Counter()
+    for caption, *row in zip(predictions, *truth.values(), strict=True):
+        there = {fact for fact in zip(truth, row, strict=True) if fact[1] not in ABSENT}
+        true.update(there)
+        named.update(there.intersection(facts_of(caption).named))
+    listed = [
+        (name, value) for name in truth for value in dict.fromkeys([*ATTRIBUTES[name], *sorted(set(truth[name]))])
+    ]
+    return {fact: (named[fact], true[fact]) for fact in (values or filter(true.get, listed)) if fact[0] in truth}

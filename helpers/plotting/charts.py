@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.colors import ListedColormap
+from matplotlib.patheffects import withStroke
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
-from helpers.plotting.figure import BLUE, GREEN, ORANGE, RED, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, DescribedFigure, new_figure, styled
 
 
 @styled
@@ -107,30 +108,53 @@ def plot_attention_rule(patches: int, words: Sequence[str]) -> DescribedFigure:
     )
 
 
+HALO = [withStroke(linewidth=3, foreground="white")]  # keeps a number readable on a line
+# Panels of a training: title, unit, and of each curve its key in the history, its name, its colour and its marker.
+LOSS = ("Loss", "nats per token", [("loss", "training", BLUE, ""), ("eval_loss", "validation", ORANGE, "o")])
+WER = ("Word error rate of generated captions", "errors per word", [("eval_wer", "word error rate", RED, "o")])
+RIGHT = ("Captions right", "share of pictures", [("eval_right", "captions right", GREEN, "o")])
+FAULTY = (
+    "Faulty facts",
+    "facts per caption",
+    [
+        ("eval_wrong", "wrong", RED, "o"),
+        ("eval_left_out", "left out", SKY, "s"),
+        ("eval_invented", "invented", PURPLE, "^"),
+    ],
+)
+
+
 @styled
 def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFigure:
-    """The loss while training, and the word error rate on the validation split, from the Trainer's log_history."""
-    trained = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
-    checked = [(entry["step"], entry["eval_loss"], entry["eval_wer"]) for entry in history if "eval_wer" in entry]
-    figure, (left, right) = new_figure(10, 3.6, 2, 2)
-    told = ""
-    if trained:
-        left.plot(*zip(*trained, strict=True), color=BLUE, label="training")
-        told += f" The training loss goes from {trained[0][1]:.2f} to {trained[-1][1]:.2f}."
-    if checked:
-        steps, losses, errors = zip(*checked, strict=True)
-        left.plot(steps, losses, color=ORANGE, marker="o", label="validation")
-        right.plot(steps, errors, color=RED, marker="o")
-        for step, error in zip(steps, errors, strict=True):
-            right.annotate(f"{error:.2f}", (step, error), textcoords="offset points", xytext=(2, 5))
-        right.set_ylim(0, max(errors) * 1.18 + 0.02)
-        told += f" The word error rate goes from {errors[0]:.2f} to {errors[-1]:.2f}."
-    left.set(title="Loss", xlabel="step", ylabel="nats per token", ylim=(0, None), xmargin=0.06)
-    left.legend()
-    left.grid(True)
-    right.set(title="Word error rate of generated captions", xlabel="step", ylabel="errors per word", xmargin=0.06)
-    right.grid(True)
-    return figure.described(f"Two curves over the steps of training.{told}")
+    """The loss while training, and scores on the validation split, from the Trainer's log_history.
+
+    The scores are the captions right and the faulty facts; where a set has no attributes, the word error rate.
+    """
+    panels = [LOSS, RIGHT, FAULTY] if any("eval_right" in entry for entry in history) else [LOSS, WER]
+    figure, axes = new_figure(10, 3.6, len(panels), len(panels), sharex=True)
+    told = []
+    for ax, (title, unit, curves) in zip(axes, panels, strict=True):
+        for key, name, color, marker in curves:
+            points = [(entry["step"], entry[key]) for entry in history if key in entry]
+            if not points:
+                continue
+            ax.plot(*zip(*points, strict=True), color=color, marker=marker, markersize=5, label=name)
+            told.append(f"{title}{f', {name}' if len(curves) > 1 else ''}: {points[0][1]:.2f} to {points[-1][1]:.2f}")
+            if len(curves) == 1:  # numbers at as many points as there is room for, from the last backwards
+                for point in points[:: -len(points) // (15 // len(panels))]:
+                    ax.annotate(
+                        f"{point[1]:.2f}", point, (0, 6), textcoords="offset points", ha="center", path_effects=HALO
+                    )
+        ax.set(title=title, xlabel="step", ylabel=unit, xmargin=0.08)
+        ax.set_ylim(0, 1.1 if key == "eval_right" else 1.12 * ax.get_ylim()[1])
+        ax.grid(True)
+        if ax.lines and len(curves) > 1:
+            ax.legend()
+    steps = [entry["step"] for entry in history]
+    return figure.described(
+        f"Curves over steps {min(steps)} to {max(steps)} of training, from the first value to the last. "
+        f"{'; '.join(told)}."
+    )
 
 
 @styled

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from helpers.creatures.attributes import NO_ATTRIBUTES, Confusion
+from helpers.creatures.attributes import NO_ATTRIBUTES
+from helpers.creatures.confusions import Confusion
 from helpers.plotting.figure import BLUE, ORANGE, SKY, DescribedFigure, new_figure, styled
 
 

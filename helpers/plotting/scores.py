@@ -2,24 +2,35 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import chain
 from textwrap import fill, shorten
 
 import numpy as np
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS
-from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, PURPLE, RED, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.facts import FAULTS, INK, wilson_interval
+from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, SKY, DescribedFigure, new_figure, styled
 
 
 @styled
 def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> DescribedFigure:
-    """Systems, name → metric → {"value", "low", "high"}, side by side; each metric on the whole of its own scale."""
+    """Systems, name → metric → {"value", "low", "high"}, side by side; each metric on the whole of its own scale.
+
+    The scores that count facts have a row of panels of their own, above the others.
+    """
     metrics, names = list(next(iter(systems.values()))), list(systems)[::-1]
     colors = [BLUE if name == "trained" else SKY for name in names]
-    figure, axes = new_figure(10, 1.4 + 0.36 * len(systems), len(metrics), len(metrics), sharey=True)
+    facts = [metric for metric in metrics if metric in ("right", *FAULTS)]
+    rows = [row for row in (facts, [metric for metric in metrics if metric not in facts]) if row]
+    columns = max(map(len, rows))
+    height = len(rows) * (1.1 + 0.3 * len(systems))
+    figure, axes = new_figure(10, height, len(rows) * columns, columns, sharey=True)
+    for i, row in enumerate(rows):
+        for spare in axes[i * columns + len(row) : (i + 1) * columns]:
+            spare.remove()
     told = []
-    for ax, metric in zip(axes, metrics, strict=True):
+    for ax, metric in zip(figure.axes, chain(*rows), strict=True):
         low, values, high = np.transpose([[systems[n][metric][key] for key in ("low", "value", "high")] for n in names])
         spans = [values - low, high - values]
         bars = ax.barh(names, values, color=colors, xerr=spans, ecolor="#444444", capsize=3)
@@ -43,24 +54,34 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
 
 
 @styled
-def plot_attribute_accuracy(accuracy: Mapping[str, Mapping[str, float]]) -> DescribedFigure | str:
-    """The share of pictures whose attribute is right: system → column → accuracy."""
+def plot_attribute_accuracy(
+    accuracy: Mapping[str, Mapping[str, float]], pictures: int | None = None
+) -> DescribedFigure | str:
+    """The share of pictures whose attribute is right: system → column → accuracy.
+
+    Args:
+        accuracy: as `attribute_accuracy` gives it for each system.
+        pictures: how many pictures were captioned; with it come 95 % intervals.
+    """
     if not any(accuracy.values()):
         return NO_ATTRIBUTES
-    columns = list(next(iter(accuracy.values())))
-    figure, [ax] = new_figure(10, 0.9 + 0.1 * len(columns) * (2 + max(2, len(accuracy))))
-    rows, height = np.arange(len(columns))[::-1], 0.8 / len(accuracy)
-    others = cycle([ORANGE, SKY, GREEN, PURPLE, RED])
-    for k, (name, values) in enumerate(accuracy.items()):
-        color = BLUE if name == "trained" else next(others)
-        bars = ax.barh(rows + 0.4 - height * (k + 0.5), list(values.values()), height=height, color=color, label=name)
-        ax.bar_label(bars, fmt="%.2f", padding=4, fontsize=7.5)
-    ax.margins(y=0.01)
-    ax.set(yticks=rows, yticklabels=columns, xlim=(0, 1.12), title="Attributes named rightly, share of pictures")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    columns, names = list(next(iter(accuracy.values()))), list(accuracy)[::-1]
+    colors = [BLUE if name == "trained" else SKY for name in names]
+    lines = -(-len(columns) // 3)
+    figure, axes = new_figure(10, lines * (0.6 + 0.23 * len(names)), len(columns), 3, sharey=True)
+    figure.supxlabel("share of pictures", fontsize=9)
+    for ax, column in zip(axes, columns, strict=True):
+        shares, spans = np.array([accuracy[name][column] for name in names]), None
+        if pictures:
+            low, high = np.transpose([wilson_interval(round(share * pictures), pictures) for share in shares])
+            spans = [shares - low, high - shares]
+        bars = ax.barh(names, shares, color=colors, xerr=spans, ecolor=INK, capsize=2)
+        ax.bar_label(bars, fmt="%.2f", padding=4, fontsize=8)
+        ax.set(title=column, xlim=(0, 1.25), xticks=[0, 0.5, 1])
+        ax.tick_params(labelsize=8)
     told = [f"{name}: " + ", ".join(f"{c} {v:.2f}" for c, v in values.items()) for name, values in accuracy.items()]
     return figure.described(
-        f"Bars of attribute accuracy. {'; '.join(told)}.",
+        f"Bars of attribute accuracy: shares of pictures, 0 to 1, one panel per attribute. {'; '.join(told)}.",
         [{"attribute": c} | {name: f"{values[c]:.2f}" for name, values in accuracy.items()} for c in columns],
     )
 
