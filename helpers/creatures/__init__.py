@@ -8,6 +8,7 @@ from helpers.creatures.confusions import (
     attribute_confusions,
     attribute_mistakes,
     attributes_right,
+    fact_counts,
 )
 from helpers.creatures.facts import Verdict, attributes_of, facts_of, facts_of_creature, judge
 from helpers.creatures.fresh import fresh_creatures, key_of
