@@ -7,18 +7,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from torch.nn.functional import cross_entropy, pad
 from transformers import PreTrainedModel
 
 from helpers.baselines import split_features
-from helpers.creatures import ATTRIBUTES
+from helpers.creatures import ATTRIBUTES, attribute_columns
 from helpers.errors import DataError
 from helpers.transforms import IGNORED
-from helpers.votes import NOT_NAMED, likeliest_caption, named_values
+from helpers.votes import NOT_NAMED, likeliest_caption, named_values, voted_captions
 
 Values = Mapping[str, str]  # of one picture: attribute → its value
 STRENGTHS = (1e-1, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)  # of a probe's L2 penalty
+
+
+def fact_baselines(model: PreTrainedModel, processor: Any, dataset: DatasetDict, test: Dataset) -> dict[str, list[str]]:
+    """What the votes and the probes say of each picture of `test`; nothing for a data set without attributes.
+
+    Args:
+        model: before fine-tuning.
+        processor: its processor.
+        dataset: whose captions both learn from: train and validation.
+        test: a split with the columns image and captions; its captions are not read.
+    """
+    if not attribute_columns(test):
+        return {}
+    train, validation = dataset["train"], dataset["validation"]
+    return {
+        "voted": voted_captions(model, processor, validation, test),
+        "probes": probe_captions(model, processor, train, validation, test),
+    }
 
 
 def probe_captions(

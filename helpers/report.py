@@ -20,7 +20,9 @@ from helpers.plotting.figure import DescribedFigure, html_table
 from helpers.settings import Settings
 
 HOW_TO_READ = "With 95 % intervals. " + " ".join(
-    f"{name} ({row.label}): {row.better} is better, {row.best:g} is perfect." for name, row in METRICS.items()
+    f"{name} ({row.label}{', where the pictures have attributes' if row.needs == 'attributes' else ''}): "
+    f"{row.better} is better, {row.best:g} is perfect."
+    for name, row in METRICS.items()
 )
 PAGE = """<!doctype html>
 <html lang="en">

@@ -9,6 +9,7 @@ from datasets import DatasetDict
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
+from helpers.creatures import attribute_columns
 from helpers.data import fingerprint
 from helpers.device import choose_precision
 from helpers.errors import DataError, enough_memory
@@ -16,7 +17,7 @@ from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
 from helpers.reading.locate import fingerprint_of_weights
-from helpers.resuming import checkpoints_folder, improved, resumable
+from helpers.resuming import best_row, checkpoints_folder, improved, resumable
 from helpers.settings import Settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
@@ -82,8 +83,8 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         save_steps=0.25,
         save_total_limit=2,  # the best checkpoint and the newest
         load_best_model_at_end=True,
-        metric_for_best_model="wer",  # of generated captions; the default is the loss
-        greater_is_better=False,
+        metric_for_best_model="best_step",  # of generated captions, by `CaptionTrainer.evaluate`; else the loss
+        greater_is_better=True,
         logging_steps=5,  # a point of the loss curve is a mean over five
         remove_unused_columns=False,  # the transform needs columns that the model does not
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -128,7 +129,8 @@ class CaptionTrainer(Trainer):
         transform = CaptionTransform(processor, seed=settings.seed)
         train.set_transform(transform)
         check_captions([text for captions in dataset["train"]["captions"] for text in captions], transform, settings)
-        validation = prepare_pictures(dataset["validation"], processor)
+        held_out = dataset["validation"]
+        validation = prepare_pictures(held_out, processor)
         validation.set_transform(CaptionTransform(processor, sample=False))  # one loss for every epoch
         super().__init__(
             model=model,
@@ -137,7 +139,7 @@ class CaptionTrainer(Trainer):
             train_dataset=train,
             eval_dataset=validation,
             processing_class=processor,
-            compute_metrics=make_compute_metrics(processor, dataset["validation"]["captions"]),
+            compute_metrics=make_compute_metrics(processor, held_out["captions"], attribute_columns(held_out)),
             callbacks=[_Epochs(transform)],
         )
         self.model_accepts_loss_kwargs = False  # caption_loss takes no count of tokens
@@ -161,6 +163,11 @@ class CaptionTrainer(Trainer):
                 **generation_inputs(inputs), max_new_tokens=self.settings.max_new_tokens, num_beams=1, do_sample=False
             )
         return loss, predictions, inputs["labels"]  # the Trainer pads both with -100 to join batches
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluates, and adds the best step so far, by `helpers.resuming.order`. It grows when this step is better."""
+        scores = super().evaluate(*args, **kwargs)
+        return scores | {"eval_best_step": (best_row(self.state.log_history) or {"step": 0})["step"]}
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Trains. It can be stopped and continued; see `resumable`."""

@@ -7,11 +7,13 @@ from huggingface_hub import HfApi, ModelCard, constants
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from helpers.captioner import load_or_train
+from helpers.creatures import attribute_columns
 from helpers.errors import HubError
 from helpers.families import load_checkpoint
 from helpers.hub import share
 from helpers.hub.card import model_card, validation_scores
 from helpers.inference import caption_images
+from helpers.metrics import score
 from helpers.report import save_evaluation
 from helpers.resuming import improved
 from helpers.settings import Settings
@@ -93,6 +95,7 @@ def test_the_card_holds_the_scores_given():
         assert part in card.text
     assert "| word error rate | 0.042 | 0.031 to 0.053 |\n| exact match | 0.812 | 0.750 to 0.875 |\n" in card.text
     assert "0.987" not in card.text
+    assert "A caption is right" not in card.text
     searched = EVALUATION | {"captioner": {"settings": {"num_beams": 4}}}
     assert "captions of 4 beams" in model_card("me/captioner", settings, evaluation=searched).text
 
@@ -107,6 +110,23 @@ def test_the_cards_front_matter_can_be_read(tmp_path):
         ("pocket-creatures", "test", "wer", 0.0417),
         ("pocket-creatures", "test", "exact_match", 0.8125),
     ]
+
+
+def test_captions_right_come_first_and_are_explained_where_a_set_has_attributes(creatures):
+    test = creatures["test"].select(range(5))
+    captions = [group[0] for group in test["captions"]]
+    scores = score(captions, test["captions"], attributes=attribute_columns(test))
+    card = model_card("me/captioner", Settings.tiny(), evaluation=EVALUATION | {"systems": {"trained": scores}})
+    assert (
+        "| --- | --- | --- |\n| captions right | 1.000 | 0.566 to 1.000 |\n| wrong facts per caption | 0.000"
+        in card.text
+    )
+    assert "A caption is right when" in card.text
+    first = card.data.eval_results[0]
+    assert (first.metric_type, first.metric_value) == ("captions_right", 1)
+    measured = [{**row, "eval_right": 0.25, "eval_wrong": 1.5} for row in HISTORY]
+    assert list(validation_scores(measured)) == ["right", "wrong", "wer", "bleu_4"]
+    assert "| captions right | 0.250 |\n" in model_card("me/captioner", Settings.tiny(), history=measured).text
 
 
 @pytest.mark.parametrize("place", ["/home/somebody", "../somebody"])

@@ -3,9 +3,10 @@ import inspect
 import numpy as np
 import pytest
 import sacrebleu
+from scipy.stats import binom, multinomial
 
-from helpers.metrics import bootstrap_interval
-from helpers.metrics.intervals import mean, ratio, value_of
+from helpers.metrics import bootstrap_interval, few_errors, paired_difference, wilson_interval
+from helpers.metrics.intervals import FEW, mean, ratio, value_of
 from helpers.metrics.scores import bleu
 from helpers.paths import ROOT
 
@@ -136,3 +137,89 @@ def test_values_of_no_metric_raise(values):
 def test_the_share_of_resamples_is_the_one_that_the_readme_names():
     default = inspect.signature(bootstrap_interval).parameters["confidence"].default
     assert f"{default:.0%}".replace("%", " % interval") in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("of", [10, 30, 100])
+@pytest.mark.parametrize("share", [0.01, 0.03, 0.1, 0.9, 0.97, 0.99])
+def test_wilsons_interval_covers_what_it_says(of, share):
+    """The probability of all counts whose interval holds the true share."""
+    counts = np.arange(of + 1)
+    ends = np.array([wilson_interval(right, of) for right in counts])
+    coverage = binom.pmf(counts, of, share)[(ends[:, 0] <= share) & (share <= ends[:, 1])].sum()
+    if of == 10 and share in (0.01, 0.99):
+        assert coverage == pytest.approx(0.904, abs=0.001)
+    else:
+        assert coverage >= 0.92
+
+
+def test_wilsons_interval_by_hand():
+    # (k + z²/2 ± z √(k (n - k) / n + z²/4)) / (n + z²) with z = 1.96
+    assert wilson_interval(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert wilson_interval(0, 100) == pytest.approx((0, 0.0370), abs=1e-4)
+    assert wilson_interval(np.int64(100), 100) == pytest.approx((0.9630, 1), abs=1e-4)
+
+
+@pytest.mark.parametrize(("right", "of"), [(0, 0), (3, 2), (-1, 2)])
+def test_what_is_no_share_has_no_interval(right, of):
+    with pytest.raises(ValueError, match=f"{right} of {of}"):
+        wilson_interval(right, of)
+
+
+def judged(first, second, of):
+    """Two systems: so many pictures only the first gets right, so many only the second, and neither the others."""
+    return np.arange(of) < first, (np.arange(of) >= first) & (np.arange(of) < first + second)
+
+
+@pytest.mark.parametrize("of", [10, 30])
+@pytest.mark.parametrize(("first", "second"), [(0.01, 0.01), (0.1, 0.03), (0.3, 0.1), (0.7, 0.2), (0.94, 0.01)])
+def test_the_paired_interval_covers_what_it_says(of, first, second):
+    """The probability of all pairs of counts whose interval holds the true difference."""
+    coverage = 0
+    for only_first in range(of + 1):
+        for only_second in range(of + 1 - only_first):
+            low, high, _ = paired_difference(*judged(only_first, only_second, of))
+            if low <= first - second <= high:
+                counts = [only_first, only_second, of - only_first - only_second]
+                coverage += multinomial.pmf(counts, of, [first, second, 1 - first - second])
+    assert coverage >= 0.94
+
+
+def test_the_paired_interval_and_mcnemars_p_by_hand():
+    low, high, p = paired_difference(*judged(3, 1, 10))
+    # counts of 4 and 2 among 12: 1/6 ± 1.96 √((6/12 - (1/6)²) / 12)
+    assert (low, high) == pytest.approx((1 / 6 - 0.3888, 1 / 6 + 0.3888), abs=1e-4)
+    assert p == pytest.approx(2 * (1 + 4) / 2**4)
+    assert paired_difference(*judged(1, 8, 40))[2] == pytest.approx(2 * (1 + 9) / 2**9)
+    assert paired_difference(*judged(0, 0, 40))[2] == 1
+    assert paired_difference(*judged(10, 0, 10))[1] == 1
+
+
+def test_shares_of_other_pictures_are_not_compared():
+    with pytest.raises(ValueError, match=r"8 and 9"):
+        paired_difference(np.ones(8, dtype=bool), np.ones(9, dtype=bool))
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(0, "No picture has"), (1, "Only 1 picture has"), (9, "Only 9 pictures")])
+def test_too_few_errors_for_the_bootstrap_are_said(wrong, told):
+    errors = np.zeros((100, 2), dtype=int)
+    errors[:wrong, 0], errors[:, 1] = 3, 12
+    assert few_errors(errors).startswith(told)
+    assert few_errors(errors[:, 0]) == few_errors(errors)
+    errors[:10, 0] = 1
+    assert few_errors(errors) == ""
+
+
+@pytest.mark.parametrize("rate", [0.6, 0.3])
+def test_the_bootstrap_is_too_narrow_below_the_number_that_is_said(rate):
+    """Errors of a few of very many pictures: how often a picture comes in a resample is a Poisson number of mean 1."""
+    random = np.random.default_rng(0)
+
+    def coverage(expected, trials=1000, resamples=400):
+        hits = 0
+        for _ in range(trials):
+            errors = random.geometric(rate, random.poisson(expected))
+            low, high = np.quantile(random.poisson(1, (resamples, len(errors))) @ errors, [0.025, 0.975])
+            hits += low <= expected / rate <= high
+        return hits / trials
+
+    assert coverage(FEW / 2) < 0.88 < coverage(FEW) < 0.93

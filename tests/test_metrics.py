@@ -26,12 +26,14 @@ from helpers.metrics import (
     make_compute_metrics,
     normalize,
     normalized,
+    paired_difference,
     rouge_l,
     score,
+    wilson_interval,
     word_errors,
     words,
 )
-from helpers.metrics.intervals import mean
+from helpers.metrics.intervals import mean, share
 from helpers.metrics.scores import Metric
 from helpers.paths import ROOT
 from helpers.plotting import plot_scores
@@ -47,6 +49,24 @@ REFERENCES = [
     ["three birds"],
     ["a cow and a fish that smiles"],
 ] * 10
+
+CREATURE = {
+    "color": "red", "second_color": "none", "pattern": "plain", "body": "round", "ears": "pointy", "horns": "none",
+    "wings": "none", "tail": "curly", "mouth": "smile",
+}  # fmt: skip
+TELLING = {
+    "a red round creature with pointy ears, a curly tail and a smile": "right",
+    "a blue round creature with pointy ears, a curly tail and a smile": "wrong",
+    "a red round creature with pointy ears and a smile": "left_out",
+    "a red round creature with pointy ears, a curly tail, two horns and a smile": "invented",
+    "a red round contraption with pointy ears, a curly tail and a smile": "no word of the grammar",
+}
+FACTS = ["right", "wrong", "left_out", "invented"]
+
+
+def columns(pictures, **changed):
+    """The attributes of so many pictures of the creature."""
+    return {name: [changed.get(name, value)] * pictures for name, value in CREATURE.items()}
 
 
 def corpus(seed, pictures=30):
@@ -166,9 +186,11 @@ def test_texts_without_words_are_scored(prediction, reference, wer, exact):
 
 def test_one_picture_is_scored_by_all_metrics_but_cider_d():
     found = score(["a red cat sits"], [["a red cat sits", "a cat"]])
-    values = {"wer": 0, "rouge_l": 1, "bleu_4": 1, "cider_d": 0, "exact_match": 1}
+    values = {"wer": 0, "rouge_l": 1, "bleu_4": 1, "cider_d": 0}
     for name, value in values.items():
         assert found[name] == pytest.approx({"value": value, "low": value, "high": value})
+    low, high = wilson_interval(1, 1)
+    assert found["exact_match"] == {"value": 1, "low": low, "high": high}
 
 
 def test_scores_are_those_of_the_whole_set():
@@ -190,6 +212,12 @@ def test_bleu_counts_by_hand():
 
 def test_bleu_takes_the_words_as_they_are():
     assert bleu_counts(["costs $8 or a+b"], [["costs $8"]]).tolist() == [[4, 2, 2, 1, 0, 0, 4, 3, 2, 1]]
+
+
+def test_a_perfect_bleu_is_one_and_never_more():
+    found = score(SAID, [[text] for text in SAID])["bleu_4"]
+    assert found == pytest.approx({"value": 1, "low": 1, "high": 1})
+    assert max(found.values()) <= 1
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -322,8 +350,14 @@ def test_a_score_is_each_metric_with_its_interval():
     assert {name: entry["value"] for name, entry in found.items()} == caption_metrics(SAID, REFERENCES)
     for entry in found.values():
         assert entry["low"] < entry["value"] < entry["high"]
-    for name, row in METRICS.items():
-        interval = bootstrap_interval(row.per_picture(SAID, REFERENCES), of_sums=row.of_sums)
+    for name in found:
+        row = METRICS[name]
+        statistic = row.per_picture(SAID, REFERENCES)
+        interval = (
+            wilson_interval(statistic.sum(), len(SAID))
+            if row.of_sums is share
+            else bootstrap_interval(statistic, of_sums=row.of_sums)
+        )
         assert (found[name]["low"], found[name]["high"]) == interval
     assert bootstrap_interval(word_errors(SAID, REFERENCES)) == (found["wer"]["low"], found["wer"]["high"])
 
@@ -338,8 +372,60 @@ def test_a_difference_is_one_score_minus_the_other():
 
 
 def test_a_system_does_not_differ_from_itself():
-    for entry in score(SAID, REFERENCES, minus=list(SAID)).values():
+    found = score(SAID, REFERENCES, minus=list(SAID))
+    exact = found.pop("exact_match")
+    for entry in found.values():
         assert entry == {"value": 0, "low": 0, "high": 0}
+    assert exact["low"] < exact["value"] == 0 < exact["high"]
+    assert exact["p"] == 1
+
+
+@pytest.mark.parametrize(("caption", "kind"), TELLING.items())
+def test_each_kind_of_fact_is_counted_per_caption(caption, kind):
+    found = caption_metrics([caption, next(iter(TELLING))], [["a"], ["a"]], columns(2))
+    expected = {"right": 1.0 if kind == "right" else 0.5, "wrong": 0, "left_out": 0, "invented": 0}
+    if kind in FACTS[1:]:
+        expected[kind] = 0.5
+    assert {name: found[name] for name in FACTS} == expected
+    assert list(found) == list(METRICS)
+    assert list(found)[:4] == FACTS
+
+
+@pytest.mark.parametrize("attributes", [None, {}, {"color": ["red"] * 40, "body": ["round"] * 40}])
+def test_facts_are_counted_only_where_all_attributes_are_known(attributes):
+    for found in (caption_metrics(SAID, REFERENCES, attributes), score(SAID, REFERENCES, attributes=attributes)):
+        assert list(found) == [name for name, row in METRICS.items() if row.needs == "references"]
+    assert not set(FACTS) & set(found)
+
+
+def test_attributes_of_other_pictures_are_refused():
+    with pytest.raises(ValueError, match=r"40 predictions.*attributes"):
+        score(SAID, REFERENCES, attributes=columns(39))
+
+
+def test_facts_are_read_from_the_caption_as_it_was_written():
+    right = next(iter(TELLING))
+    for caption, expected in ((right.upper(), 1), (right.replace("a red", "a_red"), 0)):
+        assert caption_metrics([caption], [[right]], columns(1))["right"] == expected
+        assert exact_matches([caption], [[right]]).all()
+
+
+def test_captions_right_have_the_intervals_of_shares():
+    captions = [*TELLING] * 4
+    references = [[text] for text in captions]
+    found = score(captions, references, attributes=columns(20))
+    low, high = wilson_interval(4, 20)
+    assert found["right"] == {"value": 0.2, "low": low, "high": high}
+    assert found["wrong"]["low"] < found["wrong"]["value"] == 0.2 < found["wrong"]["high"]
+
+    same, perfect = np.array([*TELLING.values()] * 4) == "right", np.ones(20, dtype=bool)
+    low, high, p = paired_difference(perfect, same)
+    better = score([captions[0]] * 20, references, attributes=columns(20), minus=captions)
+    assert better["right"] == pytest.approx({"value": 0.8, "low": low, "high": high, "p": p})
+    assert low > 0.5
+    assert p < 0.001
+    assert "p" in better["exact_match"]
+    assert not {"p"} & {*better["wrong"], *better["wer"]}
 
 
 def test_a_difference_needs_as_many_captions():
@@ -361,6 +447,15 @@ def test_compute_metrics_scores_generated_ids_against_all_captions(processor):
     found = make_compute_metrics(processor, references)(EvalPrediction(ids, ids))
     assert found == caption_metrics(["a red cat", "a cat"], references)
     assert found["wer"] == pytest.approx(1 / 5)
+
+
+def test_compute_metrics_counts_facts_where_there_are_attributes(processor):
+    ids = np.array(processor.tokenizer(list(TELLING), padding=True).input_ids)
+    ids[ids == 0] = -100
+    references, attributes = [["a red cat"]] * len(ids), columns(len(ids))
+    found = make_compute_metrics(processor, references, attributes)(EvalPrediction(ids, ids))
+    assert found == caption_metrics(decode(processor, ids), references, attributes)
+    assert found["wrong"] == 1 / len(ids)
 
 
 def test_compute_metrics_refuses_another_number_of_pictures(processor):

@@ -7,7 +7,7 @@ from html import escape
 import pytest
 
 from helpers.plotting import plot_loss
-from helpers.report import about, score_rows, write_report
+from helpers.report import HOW_TO_READ, about, score_rows, write_report
 from helpers.settings import Settings
 
 
@@ -41,6 +41,13 @@ def test_an_old_page_is_replaced_as_a_whole(artifacts):
 def test_scores_stand_with_their_intervals(value):
     systems = {"trained": {"wer": {"value": value, "low": 0.1, "high": 2.0}}}
     assert score_rows(systems) == [{"system": "trained", "wer": f"{value:.3f} (0.100 to 2.000)"}]
+
+
+def test_how_to_read_the_scores_holds_for_sets_with_attributes_and_without():
+    rows = HOW_TO_READ.removeprefix("With 95 % intervals. ").split("perfect. ")
+    assert rows[0] == "right (captions right, where the pictures have attributes): higher is better, 1 is "
+    assert [row.split()[0] for row in rows if "attributes" in row] == ["right", "wrong", "left_out", "invented"]
+    assert "wer (word error rate): lower is better, 0 is " in rows
 
 
 def test_a_page_says_what_it_is_about(dataset):

@@ -10,11 +10,13 @@ from transformers import TrainerCallback
 
 from helpers import training
 from helpers.captioner import load_or_train, read_record
+from helpers.creatures import attribute_columns
 from helpers.data import load_captions
 from helpers.device import choose_precision
 from helpers.errors import SettingsError
 from helpers.families import load_checkpoint, parameters_by_part, picture_tokens
 from helpers.inference import caption_images
+from helpers.resuming import kept_row
 from helpers.training import CaptionTrainer, caption_loss, overfit_one_batch, training_arguments
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from tests.toolbox import small_settings
@@ -148,7 +150,8 @@ def test_the_arguments_are_those_of_the_settings(settings, artifacts):
     assert (found.num_train_epochs, found.per_device_train_batch_size, found.seed) == (3, 4, 7)
     assert (found.learning_rate, found.weight_decay, found.get_warmup_steps(50)) == (3e-4, 0.03, 10)
     assert (found.bf16, found.fp16) == (False, False)
-    assert (found.metric_for_best_model, found.greater_is_better, found.load_best_model_at_end) == ("wer", False, True)
+    assert (found.metric_for_best_model, found.greater_is_better) == ("best_step", True)
+    assert found.load_best_model_at_end
     assert found.output_dir.startswith(str(artifacts))
     assert found.report_to in ([], "none", ["none"])
 
@@ -217,7 +220,10 @@ def test_evaluation_scores_what_the_model_says(settings, dataset, talker, proces
     trainer = CaptionTrainer(talker, processor, dataset, settings)
     found = trainer.evaluate()
     said = caption_images(talker, processor, dataset["validation"]["image"][:], max_new_tokens=settings.max_new_tokens)
-    expected = caption_metrics([caption.text for caption in said], dataset["validation"]["captions"])
+    validation = dataset["validation"]
+    texts = [caption.text for caption in said]
+    expected = caption_metrics(texts, validation["captions"], attribute_columns(validation))
+    assert next(name for name in found if name.removeprefix("eval_") in expected) == "eval_right"
     assert {name: found[f"eval_{name}"] for name in expected} == pytest.approx(expected)
     firsts = prepare_pictures(dataset["validation"], processor).with_transform(
         CaptionTransform(processor, sample=False)
@@ -268,8 +274,9 @@ def test_other_settings_train_again_and_move_the_old_captioner_aside(captioner, 
 
 
 @pytest.mark.parametrize("rate", [1e-9, 1e-2])
-def test_a_training_that_taught_nothing_says_so(settings, artifacts, log, rate):
-    load_or_train(settings.with_changes(learning_rate=rate, epochs=10, max_new_tokens=12))
+def test_a_training_that_taught_nothing_says_so(settings, artifacts, dataset, log, rate):
+    bare = dataset.select_columns(["image", "captions"])  # words come right long before facts do
+    load_or_train(settings.with_changes(learning_rate=rate, epochs=10, max_new_tokens=12), dataset=bare)
     assert ("No step was better" in log.text) == (rate == 1e-9)
 
 
@@ -278,6 +285,43 @@ def test_where_no_step_was_better_the_best_of_them_is_kept(settings, artifacts, 
     trainer.train()
     assert trainer.state.best_global_step == 1
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-1")
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        (  # the most captions right, on a tie the fewest faulty facts, then the fewest word errors; not before training
+            [
+                {"right": 0.9, "wrong": 0, "left_out": 0, "invented": 0, "wer": 0.0},
+                {"right": 0.2, "wrong": 1, "left_out": 0, "invented": 0, "wer": 0.1},
+                {"right": 0.5, "wrong": 2, "left_out": 1, "invented": 0, "wer": 0.3},
+                {"right": 0.5, "wrong": 1, "left_out": 0, "invented": 1, "wer": 0.9},
+                {"right": 0.5, "wrong": 0, "left_out": 1, "invented": 1, "wer": 0.95},
+            ],
+            3,
+        ),
+        ([{"wer": 0.1}, {"wer": 0.5}, {"wer": 0.2}, {"wer": 0.3}, {"wer": 0.2}], 2),
+    ],
+)
+def test_the_step_kept_is_the_best_by_facts_then_by_words(
+    settings, artifacts, dataset, model, processor, monkeypatch, scores, best
+):
+    measured = iter(scores)
+    monkeypatch.setattr(training, "make_compute_metrics", lambda *_: lambda prediction: dict(next(measured)))
+    trainer = CaptionTrainer(model, processor, dataset, settings.with_changes(epochs=2))
+    trainer.train()
+    assert next(measured, None) is None
+    assert trainer.state.best_global_step == best
+    assert trainer.state.best_model_checkpoint.endswith(f"checkpoint-{best}")
+    assert kept_row(trainer.state.log_history)["step"] == best
+    assert not any("best_step" in name for row in trainer.state.log_history for name in row)
+
+
+def test_without_attributes_words_alone_are_measured(settings, artifacts, dataset, model, processor):
+    bare = dataset.select_columns(["image", "captions"])
+    found = CaptionTrainer(model, processor, bare, settings).evaluate()
+    assert "eval_wer" in found
+    assert "eval_right" not in found
 
 
 def test_an_interrupted_training_keeps_the_model_as_far_as_it_got(settings, artifacts, steps, log):
@@ -328,14 +372,14 @@ def test_a_training_that_was_killed_goes_on_from_its_newest_whole_checkpoint(
     longer = settings.with_changes(epochs=2)
     killed(longer, steps, stop_at=4)
     found = sorted(path.name for path in (artifacts / ".captioner.checkpoints").glob("checkpoint-*"))
-    assert found == ["checkpoint-1", "checkpoint-3"]  # the best and the last
+    assert found == ["checkpoint-2", "checkpoint-3"]  # the best and the last
     if damage:
         file = artifacts / ".captioner.checkpoints" / "checkpoint-3" / damage
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     steps.clear()
     continued, _ = load_or_train(longer)
-    assert len(steps) == (3 if damage else 1)
-    assert f"from step {1 if damage else 3}" in log.text
+    assert len(steps) == (2 if damage else 1)
+    assert f"from step {2 if damage else 3}" in log.text
     assert sorted(path.name for path in artifacts.iterdir()) == ["captioner"]
     assert same_weights(weights(continued), uninterrupted[1])
 

@@ -17,28 +17,21 @@ from transformers import PreTrainedModel
 
 from helpers.baselines import most_frequent_caption, nearest_captions, shuffled_pictures
 from helpers.captioner import load_or_train, read_record
-from helpers.creatures import ATTRIBUTES, attribute_columns, key_of, value_recall
+from helpers.creatures import UNSEEN, attribute_columns, key_of, keys_of, value_recall
 from helpers.creatures.fresh import fresh_creatures, fresh_split, seed_of
 from helpers.data import load_captions
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.metrics import caption_metrics
 from helpers.paths import ROOT, resolve, write_whole
-from helpers.probes import probe_captions
+from helpers.probes import fact_baselines
 from helpers.settings import Settings
-from helpers.votes import voted_captions
-from tools.base_captions import UNSEEN
 
 FILE = ROOT / "docs" / "fresh.jsonl.gz"
 DEVELOPMENT_FILE = ROOT / "docs" / "development.json"
 PICTURES = 1000
 DEVELOPMENT = "development"  # the seed of the split that choices were made on
 SEEDS = (0, 1, 2)  # of fine-tuning
-
-
-def keys_of(dataset: DatasetDict) -> set[str]:
-    """The creatures that a data set holds."""
-    return {key_of(creature) for split in dataset.values() for creature in split.select_columns(list(ATTRIBUTES))}
 
 
 def draw_split(dataset: DatasetDict, settings: Settings, *, development: bool = False) -> tuple[int | str, Dataset]:
@@ -57,8 +50,7 @@ def untrained_captions(settings: Settings, dataset: DatasetDict, test: Dataset) 
     return {
         "most frequent": [most_frequent_caption(dataset["train"]["captions"], seed=settings.seed)] * len(test),
         "base": spoken(base, processor, test, settings),
-        "voted": voted_captions(base, processor, dataset["validation"], test),
-        "probes": probe_captions(base, processor, dataset["train"], dataset["validation"], test),
+        **fact_baselines(base, processor, dataset, test),
     }
 
 
@@ -111,12 +103,10 @@ def development() -> None:
     dataset = load_captions(settings.dataset)
     _, test = draw_split(dataset, settings, development=True)
     truth, references = attribute_columns(test), list(test["captions"])
-    unseen = [(name, value) for name, values in UNSEEN.items() for value in sorted(values)]
 
     def row(captions: list[str], seconds: float | None = None) -> dict[str, Any]:
         scores = caption_metrics(captions, references, truth)
-        recalled = value_recall(captions, truth, unseen)
-        recall = {f"{name} {value}": list(recalled[name, value]) for name, value in unseen}
+        recall = {" ".join(fact): counts for fact, counts in value_recall(captions, truth, UNSEEN).items()}
         return scores | {"seconds": seconds, "recall": recall}
 
     results = {name: row(said) for name, said in untrained_captions(settings, dataset, test).items()}

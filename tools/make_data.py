@@ -119,6 +119,8 @@ plain. Size, position, background and small details vary, and no caption speaks 
 No two creatures have the same attributes, so no split holds a creature of another. Any two pictures differ by more
 than {nearest} bits of a 256-bit perceptual hash.
 
+The base model [git-tiny](../../models/git-tiny/README.md) never saw anything purple or gray, long ears or an open mouth.
+
 ## How it was made
 
 `make data` in the project's folder draws it again: `helpers/creatures/` chooses the attributes, writes the

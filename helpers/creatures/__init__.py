@@ -8,8 +8,10 @@ from helpers.creatures.confusions import (
     attribute_confusions,
     attribute_mistakes,
     attributes_right,
+    fact_counts,
     value_recall,
 )
 from helpers.creatures.facts import Verdict, attributes_of, facts_of, facts_of_creature, judge
-from helpers.creatures.fresh import creature_of, fresh_creatures, fresh_split, key_of
+from helpers.creatures.fresh import creature_of, fresh_creatures, fresh_split, key_of, keys_of
 from helpers.creatures.pen import draw_creature
+from helpers.creatures.wordings import UNSEEN

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.creatures.attributes import ATTRIBUTES
-from helpers.creatures.facts import ABSENT, attributes_of, facts_of
+from helpers.creatures.facts import ABSENT, attributes_of, facts_of, judge
 from helpers.creatures.wordings import Fact
+from helpers.errors import CaptioningError
 
 
 def attributes_right(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
@@ -31,6 +32,18 @@ def attributes_right(predictions: Sequence[str], truth: Mapping[str, Sequence[st
 def attribute_accuracy(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """The share of pictures whose attribute is named rightly: name → 0 to 1."""
     return {name: float(right.mean()) for name, right in attributes_right(predictions, truth).items()}
+
+
+def fact_counts(count: str, predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """One count of `judge` per picture, (pictures,): all_right (bool), wrong, left_out, invented, right or unknown.
+
+    Predictions and truth are as for `attributes_right`, the captions as they were written (words that are not in the
+    grammar count) and the truth with all of `ATTRIBUTES`.
+    """
+    if any(len(values) != len(predictions) for values in truth.values()):
+        raise CaptioningError(f"There are {len(predictions)} predictions; give the attributes of the same pictures.")
+    creatures = (dict(zip(truth, values, strict=True)) for values in zip(*truth.values(), strict=True))
+    return np.array([getattr(judge(*pair), count) for pair in zip(predictions, creatures, strict=True)])
 
 
 class Confusion(NamedTuple):

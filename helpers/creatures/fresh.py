@@ -8,9 +8,9 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from datasets import Dataset, Features, Image, List, Value
+from datasets import Dataset, DatasetDict, Features, Image, List, Value
 
-from helpers.creatures.attributes import ATTRIBUTES
+from helpers.creatures.attributes import ATTRIBUTES, attribute_columns
 from helpers.creatures.captions import captions_of, random_creature
 from helpers.creatures.pen import draw_creature
 from helpers.errors import DataError
@@ -32,6 +32,16 @@ def key_of(creature: Mapping[str, str]) -> str:
 def creature_of(key: str) -> dict[str, str]:
     """The creature with this key."""
     return dict(zip(ATTRIBUTES, key.split("-"), strict=True))
+
+
+def keys_of(dataset: DatasetDict) -> set[str]:
+    """The keys of the creatures that a data set holds; none where it has no attribute columns."""
+    named = [
+        split.select_columns(list(ATTRIBUTES))
+        for split in dataset.values()
+        if len(attribute_columns(split)) == len(ATTRIBUTES)
+    ]
+    return {key_of(creature) for split in named for creature in split}
 
 
 @cache

@@ -8,6 +8,12 @@ from helpers.creatures.attributes import ATTRIBUTES
 
 Fact = tuple[str, str]
 
+# What never occurs in the world of the base model. No part has a single kind left there: of a part that was seen in one
+# kind, a captioner learns that it is there, never which.
+UNSEEN: tuple[Fact, ...] = (
+    ("color", "purple"), ("color", "gray"), ("second_color", "purple"), ("second_color", "gray"), ("ears", "long"),
+    ("mouth", "open"),
+)  # fmt: skip
 # What people call the colours. Purple and gray have one name each: looser captions never speak of them.
 COLORS: dict[str, tuple[str, ...]] = {
     "red": ("red", "scarlet", "cherry red"),

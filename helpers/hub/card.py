@@ -47,6 +47,9 @@ captions. The step to keep was chosen by them, so they flatter a little:
 
 | metric | value |
 | --- | --- |"""
+RIGHT = """
+
+A caption is right when it says every fact of its picture, nothing else, and only in words of the data set's grammar."""
 INTERVALS = "\n\n| metric | value | 95 % interval |\n| --- | --- | --- |"
 
 
@@ -114,7 +117,7 @@ def _score_table(evaluation: Mapping[str, Any] | None, scores: Mapping[str, Mapp
         head = f"On the {split['split']} split ({split['pictures']} pictures), {kind}:{INTERVALS}"
     row = "| {label} | {value:.3f} |" + (" {low:.3f} to {high:.3f} |" if evaluation else "")
     rows = [row.format(label=_named(metric, "label"), **score) for metric, score in scores.items()]
-    return "\n".join([head, *rows])
+    return "\n".join([head, *rows]) + (RIGHT if "right" in scores else "")
 
 
 def _named(metric: str, kind: str) -> str:

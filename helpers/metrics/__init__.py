@@ -1,6 +1,6 @@
-"""Scores of captions: word error rate, ROUGE-L, BLEU-4, CIDEr-D, exact match, and their intervals."""
+"""Scores of captions: facts, word error rate, ROUGE-L, BLEU-4, CIDEr-D, exact match, and their intervals."""
 
-from helpers.metrics.intervals import bootstrap_interval
+from helpers.metrics.intervals import bootstrap_interval, few_errors, paired_difference, wilson_interval
 from helpers.metrics.scores import (
     METRICS,
     bleu_counts,

@@ -1,21 +1,28 @@
-"""Bootstrap confidence intervals of scores, and of the difference between two systems' scores.
+"""Confidence intervals of scores, and of two systems' difference: Wilson, Bonett and Price, McNemar, the bootstrap.
 
-A score comes from sums over pictures, so pictures are drawn anew thousands of times without reading a caption again.
+A share of pictures has formulas that hold near 0 and 1. Any other score comes from sums over pictures, which are drawn
+anew thousands of times without reading a caption again.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap, norm
 
 from helpers.errors import CaptioningError
 
 OfSums = Callable[[np.ndarray, int], np.ndarray]  # sums over pictures (..., columns), pictures → scores (...)
+FEW = 10  # pictures with an error, below which the bootstrap's interval is too narrow; see `few_errors`
 
 
 def mean(sums: np.ndarray, pictures: int) -> np.ndarray:
     """Every picture counts the same."""
     return sums[..., 0] / pictures
+
+
+def share(sums: np.ndarray, pictures: int) -> np.ndarray:
+    """The mean of what each picture has or has not: the score whose intervals are those of shares."""
+    return mean(sums, pictures)
 
 
 def ratio(sums: np.ndarray, pictures: int) -> np.ndarray:
@@ -27,6 +34,58 @@ def value_of(per_picture: np.ndarray, of_sums: OfSums) -> float:
     """The score of a set of pictures, from what `bootstrap_interval` takes."""
     columns = np.asarray(per_picture, dtype=float).reshape(len(per_picture), -1)
     return float(of_sums(columns.sum(axis=0), len(columns)))
+
+
+def wilson_interval(right: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share: how far right / of might move with other pictures of the same kind (Wilson, 1927).
+
+    It is never empty: 0 wrong of 100 leave up to 3.7 %. By binomial sums it covers at least 92 % at 10, 30 and 100
+    pictures where the true share is 1, 3 or 10 % (or as near to 100 %), except 90.4 % at 10 pictures and 1 %.
+    """
+    if not 0 <= right <= of or not of:
+        raise CaptioningError(f"{right} of {of} is no share; give how many are right, and of how many, 1 or more.")
+    interval = binomtest(int(right), int(of)).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
+    """One share minus another, of bools of the same pictures: both ends of its 95 % interval, and the exact p-value.
+
+    The interval is the adjusted Wald of Bonett and Price (2012). By exact sums over 230 cases of 10 pictures it covers
+    at least 94.8 %, where Newcombe's method 10 (1998) falls to 91.9 %; at 30 and 60 both cover 94 %. The p-value is
+    McNemar's (1947): were both equally good, a picture that only one gets right would be either's with probability 1/2.
+    """
+    if np.shape(ours) != np.shape(theirs):
+        raise CaptioningError(f"The shares are of {len(ours)} and {len(theirs)} pictures; give both of the same ones.")
+    first, second, of = int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(ours) + 2
+    middle, either = (first - second) / of, (first + second + 2) / of
+    half = float(norm.ppf(0.975) * np.sqrt((either - middle**2) / of))
+    p_value = float(binomtest(first, max(1, first + second)).pvalue)
+    return max(-1.0, middle - half), min(1.0, middle + half), p_value
+
+
+def few_errors(errors: np.ndarray) -> str:
+    """One sentence where too few pictures have an error, by `word_errors`, for the percentile bootstrap; or nothing.
+
+    Simulated for 1,000 pictures, a geometric number of errors (1.7 or 3.3 on average) in each that has any: a 95 %
+    interval covers 85 % where 5 pictures have errors, 90 % where 10 have, 92 % where 20 have.
+    """
+    wrong = int(np.count_nonzero(np.reshape(errors, (len(errors), -1))[:, 0]))
+    who = {0: "No picture has", 1: "Only 1 picture has"}.get(wrong, f"Only {wrong} pictures have")
+    return "" if wrong >= FEW else f"{who} an error: a bootstrap interval from fewer than {FEW} of them is too narrow."
+
+
+def scored(ours: np.ndarray, theirs: np.ndarray | None, of_sums: OfSums) -> dict[str, float]:
+    """A score, or ours minus theirs: "value", the 95 % interval from "low" to "high", "p" of a difference of shares.
+
+    Shares have Wilson's interval, their differences a paired one; the others are bootstrapped.
+    """
+    value = value_of(ours, of_sums) - (0 if theirs is None else value_of(theirs, of_sums))
+    if of_sums is not share:
+        ends = bootstrap_interval(ours, minus=theirs, of_sums=of_sums)
+    else:
+        ends = wilson_interval(ours.sum(), len(ours)) if theirs is None else paired_difference(ours, theirs)
+    return {"value": value, **dict(zip(("low", "high", "p"), ends, strict=False))}
 
 
 def bootstrap_interval(

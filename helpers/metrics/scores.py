@@ -1,10 +1,11 @@
-"""Metrics of captions: word error rate, ROUGE-L, BLEU-4, CIDEr-D and exact match, one row each in one table.
+"""Metrics of captions: facts, word error rate, ROUGE-L, BLEU-4, CIDEr-D and exact match, a row each in one table.
 
 To add a metric, write its statistic per picture and a row of `METRICS`. Everywhere, predictions are one caption per
 picture, and references one or more per picture.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -14,11 +15,13 @@ from rouge_score import rouge_scorer
 from sacrebleu.metrics import BLEU
 from transformers import EvalPrediction
 
+from helpers.creatures import ATTRIBUTES, fact_counts
 from helpers.families import tokenizer_of
 from helpers.metrics import cider
-from helpers.metrics.intervals import OfSums, bootstrap_interval, mean, ratio, value_of
+from helpers.metrics.intervals import OfSums, mean, ratio, scored, share, value_of
 from helpers.metrics.words import nearest_alignments, normalized
 
+Columns = Mapping[str, Sequence[str]]  # attributes: name → one value per picture
 # rouge_score's own tokenizer drops every letter that is not Latin.
 _ROUGE = rouge_scorer.RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=str.split))
 _BLEU = BLEU(tokenize="none", force=True)  # the texts are words already: nothing to split, nothing to warn of
@@ -59,7 +62,7 @@ def bleu(sums: np.ndarray, pictures: int) -> np.ndarray:
     """BLEU-4 of sums of `bleu_counts`, (..., 10) → (...), by sacrebleu's formula and its smoothing; 0 to 1."""
     rows = sums.reshape(-1, 10).astype(int).tolist()  # sacrebleu takes Python's whole numbers
     scores = [_BLEU.compute_bleu(row[2:6], row[6:], *row[:2], smooth_method="exp").score / 100 for row in rows]
-    return np.array(scores).reshape(sums.shape[:-1])
+    return np.minimum(scores, 1).reshape(sums.shape[:-1])  # rounding takes a perfect score a hair beyond
 
 
 def cider_d(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
@@ -81,11 +84,22 @@ class Metric(NamedTuple):
     better: str  # lower or higher
     best: float
     worst: float | None  # None where it has no end
-    per_picture: Callable[..., np.ndarray]  # predictions, references → (pictures,) or (pictures, columns)
-    of_sums: OfSums  # the sums of that over pictures → the score
+    per_picture: Callable[..., np.ndarray]  # predictions, what it needs → (pictures,) or (pictures, columns)
+    of_sums: OfSums  # the sums of that over pictures → the score; `share` has intervals of its own
+    needs: str = "references"  # or attributes
 
 
 METRICS = {
+    # A caption is right when it says every fact of its picture, nothing else, and only in words of the grammar. A fact
+    # is wrong where its part is named with another value, left out where it is not named; what is named beyond is
+    # invented, a repetition too. So naming every value does not help, nor does saying little.
+    "right": Metric(
+        "captions right", "captions_right", "higher", 1, 0, partial(fact_counts, "all_right"), share, "attributes"
+    ),
+    **{
+        count: Metric(f"{facts} per caption", count, "lower", 0, None, partial(fact_counts, count), mean, "attributes")
+        for count, facts in (("wrong", "wrong facts"), ("left_out", "facts left out"), ("invented", "invented facts"))
+    },
     # References word the same thing differently, so one of them counts: that with the fewest errors per word, since the
     # fewest errors alone would favour short ones. Errors and words are added up before they are divided, as in speech
     # recognition: a wrong word costs the same in a short caption as in a long one.
@@ -105,47 +119,60 @@ METRICS = {
     # One of the references, word for word, or nothing: the score that needs no formula. It says much where wording
     # follows a pattern, as in Pocket Creatures, and little of free text, where a good caption seldom equals one that
     # somebody else wrote.
-    "exact_match": Metric("exact match", "exact_match", "higher", 1, 0, exact_matches, mean),
+    "exact_match": Metric("exact match", "exact_match", "higher", 1, 0, exact_matches, share),
 }
 
 
-def caption_metrics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+def _statistics(words: tuple, predictions: Sequence[str], attributes: Columns | None) -> dict[str, np.ndarray]:
+    """What each row adds up; words are what `normalized` returned, predictions the same captions as they were."""
+    given = {"references": words}
+    if ATTRIBUTES.keys() <= (attributes or {}).keys():
+        given["attributes"] = (predictions, attributes)
+    return {name: row.per_picture(*given[row.needs]) for name, row in METRICS.items() if row.needs in given}
+
+
+def caption_metrics(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], attributes: Columns | None = None
+) -> dict[str, float]:
     """Scores a set of captions.
 
     A text without words (empty, or punctuation only) is scored like any other. As a prediction it misses all words of
     its reference; as a reference every predicted word is an insertion. Against each other the two are an exact match
     without word errors, and score 0 in the other metrics.
 
+    Args:
+        attributes: what `attribute_columns` gives for these pictures. Any other data set lacks some of `ATTRIBUTES`;
+            the rows that need them are left out then.
+
     Returns:
-        A score for each row of `METRICS`, of the whole set. wer can exceed 1; cider_d goes from 0 to 10, the others
-        from 0 to 1.
+        A score for each row of `METRICS`, of the whole set. wer and facts per caption can exceed 1; cider_d goes from 0
+        to 10, the others from 0 to 1.
 
     Raises:
         CaptioningError: the numbers of predictions and references differ, one is no text, or there are none.
     """
-    texts = normalized(predictions, references)
-    return {name: value_of(row.per_picture(*texts), row.of_sums) for name, row in METRICS.items()}
+    statistics = _statistics(normalized(predictions, references), predictions, attributes)
+    return {name: value_of(values, METRICS[name].of_sums) for name, values in statistics.items()}
 
 
 def score(
-    predictions: Sequence[str], references: Sequence[Sequence[str]], *, minus: Sequence[str] | None = None
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    attributes: Columns | None = None,
+    minus: Sequence[str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """`caption_metrics` with a 95 % interval each: metric → {"value", "low", "high"}.
+    """`caption_metrics` with a 95 % interval each, by `scored`: metric → {"value", "low", "high"}.
 
     Args:
         minus: another system's captions of the same pictures; the scores are then the first system's minus this one's.
-            Where an interval does not hold 0, the two differ by more than the choice of pictures explains.
+            Where an interval does not hold 0, the two differ by more than the choice of pictures explains. Shares have
+            "p" too, of McNemar's exact test.
     """
-    predictions, references = normalized(predictions, references)
-    other = None if minus is None else normalized(minus, references)[0]
-    scores = {}
-    for name, row in METRICS.items():
-        ours = row.per_picture(predictions, references)
-        theirs = None if other is None else row.per_picture(other, references)
-        low, high = bootstrap_interval(ours, minus=theirs, of_sums=row.of_sums)
-        value = value_of(ours, row.of_sums) - (0 if theirs is None else value_of(theirs, row.of_sums))
-        scores[name] = {"value": value, "low": low, "high": high}
-    return scores
+    words = normalized(predictions, references)
+    statistics = _statistics(words, predictions, attributes)
+    others = {} if minus is None else _statistics(normalized(minus, words[1]), minus, attributes)
+    return {name: scored(ours, others.get(name), METRICS[name].of_sums) for name, ours in statistics.items()}
 
 
 def decode(processor: Any, token_ids: np.ndarray) -> list[str]:
@@ -155,17 +182,16 @@ def decode(processor: Any, token_ids: np.ndarray) -> list[str]:
 
 
 def make_compute_metrics(
-    processor: Any, references: Sequence[Sequence[str]]
+    processor: Any, references: Sequence[Sequence[str]], attributes: Columns | None = None
 ) -> Callable[[EvalPrediction], dict[str, float]]:
-    """The Trainer's `compute_metrics`: generated token ids, (pictures, tokens), against each picture's references."""
-    return lambda prediction: caption_metrics(decode(processor, prediction.predictions), references)
+    """The Trainer's `compute_metrics`: generated token ids, (pictures, tokens), as `caption_metrics` scores them."""
+    return lambda prediction: caption_metrics(decode(processor, prediction.predictions), references, attributes)
 
 
 def load_wer() -> Any:
-    """Word error rate as an evaluate.Metric, with several references per picture: a check on `word_errors`.
+    """Word error rate as an evaluate.Metric: a check on `word_errors`, of which it shares the normalised texts alone.
 
-    evaluate.load("wer") downloads a script for one reference per picture; this one needs no network, and shares with
-    `word_errors` nothing but the normalised texts.
+    evaluate.load("wer") downloads a script for one reference per picture; this one takes several, without a network.
     """
     import datasets
     import evaluate
