@@ -84,7 +84,6 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         save_total_limit=2,  # the best checkpoint and the newest
         load_best_model_at_end=True,
         metric_for_best_model="best_step",  # of generated captions, by `CaptionTrainer.evaluate`; else the loss
-        greater_is_better=True,
         logging_steps=5,  # a point of the loss curve is a mean over five
         remove_unused_columns=False,  # the transform needs columns that the model does not
         dataloader_pin_memory=torch.cuda.is_available(),

@@ -3,7 +3,7 @@
 import random
 import re
 from collections import Counter, defaultdict
-from itertools import pairwise
+from itertools import pairwise, product
 from multiprocessing.pool import ThreadPool
 
 import numpy as np

@@ -119,7 +119,7 @@ plain. Size, position, background and small details vary, and no caption speaks 
 No two creatures have the same attributes, so no split holds a creature of another. Any two pictures differ by more
 than {nearest} bits of a 256-bit perceptual hash.
 
-The base model [git-tiny](../../models/git-tiny/README.md) never saw anything purple or gray, long ears or an open mouth.
+The base model [git-tiny](../../models/git-tiny/README.md) never saw anything purple or gray, long ears or open mouths.
 
 ## How it was made
 
