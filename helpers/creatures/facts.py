@@ -6,7 +6,6 @@ names no horns, and leaves two words that are not in the grammar.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
@@ -89,10 +88,7 @@ def judge(caption: str, creature: Mapping[str, str]) -> Verdict:
     """Counts a caption's facts against those of its creature; parts of which nothing is known do not count."""
     named, unknown = facts_of(caption)
     named = [(part, value) for part, value in named if part in creature]
-    true, left = facts_of_creature(creature), Counter(named)
-    right = [fact for fact in true if left[fact]]
-    left.subtract(right)
-    others = Counter(part for part, _ in left.elements())
-    wrong = sum(others[part] > 0 for part, value in true if (part, value) not in right)
-    missing = len(true) - len(right)
-    return Verdict(len(right), wrong, missing - wrong, len(named) - len(right) - wrong, len(unknown))
+    true, parts = facts_of_creature(creature), {part for part, _ in named}
+    right = sum(fact in named for fact in true)
+    wrong = sum(fact[0] in parts and fact not in named for fact in true)
+    return Verdict(right, wrong, len(true) - right - wrong, len(named) - right - wrong, len(unknown))
