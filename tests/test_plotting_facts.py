@@ -69,14 +69,19 @@ def test_no_text_covers_another(draw):
     assert [(a, b) for (a, one), (b, other) in combinations(texts, 2) if one.overlaps(other)] == []
 
 
-@pytest.mark.parametrize("systems", [SCORES, dict.fromkeys(SCORES, SCORES["trained"])], ids=["spread", "one place"])
-def test_every_name_stands_beside_the_points(systems):
+@pytest.mark.parametrize(
+    ("systems", "lists"),
+    [(SCORES, 5), (dict.fromkeys(SCORES, SCORES["trained"]), 1)],
+    ids=["spread", "one place"],
+)
+def test_every_name_stands_beside_the_points(systems, lists):
     figure = plot_facts(systems)
     figure.draw_without_rendering()
     ax = figure.axes[0]
     assert sorted(name for text in ax.texts for name in text.get_text().split("\n")) == sorted(systems)
     dots = ax.transData.transform([line.get_xydata()[0] for line in ax.lines if line.get_marker() == "o"])
     assert len(dots) == len(systems)
+    assert len(ax.texts) == lists  # the names of points that touch stand together
     for text in ax.texts:
         box = Text.get_window_extent(text)
         assert not any(box.padded(2).contains(*dot) for dot in dots)
@@ -129,6 +134,7 @@ def test_a_value_that_no_picture_has_is_said_to_be_missing():
     figure = plot_value_recall({("mouth", "open"): (0, 0)}, {("mouth", "open"): (0, 0)})
     assert figure.png()
     assert [text.get_text() for text in figure.axes[0].texts] == ["no picture has it"]
+    assert np.isnan(figure.axes[0].containers[0].lines[0].get_xdata()).all()
     assert "mouth: open, no picture" in figure.alt
 
 

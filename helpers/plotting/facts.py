@@ -9,23 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from scipy.stats import binomtest
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
+from helpers.metrics import METRICS, wilson_interval
 from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, PURPLE, RED, SKY, DescribedFigure, new_figure, styled
 
 Scores = Mapping[str, Mapping[str, float]]  # metric → {"value", "low", "high"}
 Recall = Mapping[tuple[str, str], tuple[int, int]]  # (part, value) → pictures whose captions name it, pictures with it
-RANKED = {"right": ("captions right", -1), "cider_d": ("CIDEr-D", -1), "wer": ("word error rate", 1)}  # 1: least first
+RANKED = ("right", "cider_d", "wer")
 FAULTS = ("wrong", "left_out", "invented")
 INK = "#222222"
 HUES = (RED, GREEN, ORANGE, PURPLE, SKY, GRAY, "#444444", "#B8A900")
-
-
-def wilson_interval(right: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, 1927), 0 to 1."""
-    interval = binomtest(right, of).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def _write_names(ax: Axes, points: Mapping[str, tuple[float, float]], spans: Sequence[Path]) -> None:
@@ -92,7 +86,7 @@ def _draw_orders(ax: Axes, systems: Mapping[str, Scores], orders: Mapping[str, l
             ax.text(x, y, str(i), ha="center", va="center", fontsize=8, bbox=badge)
             ax.text(x + 0.14, y, f"{systems[name][metric]['value']:.2f}", va="center", fontsize=8, bbox=plain)
     ax.set(title="Ranked by three scores", xlim=(-0.2, len(orders) - 0.55), yticks=[])
-    ax.set_xticks(range(len(orders)), [fill(RANKED[metric][0], 10) for metric in orders], fontsize=9)
+    ax.set_xticks(range(len(orders)), [fill(METRICS[metric].label, 10) for metric in orders], fontsize=9)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_xlabel("best at the top; on a tie,\nthe fewest faulty facts first", fontsize=9)
@@ -109,8 +103,10 @@ def plot_facts(systems: Mapping[str, Scores]) -> DescribedFigure | str:
         return NO_ATTRIBUTES
     faults = {name: sum(scores[key]["value"] for key in FAULTS) for name, scores in systems.items()}
     orders = {
-        metric: sorted(systems, key=lambda name: (sign * systems[name][metric]["value"], faults[name]))
-        for metric, (_, sign) in RANKED.items()
+        metric: sorted(
+            systems, key=lambda name: (abs(systems[name][metric]["value"] - METRICS[metric].best), faults[name])
+        )
+        for metric in RANKED
     }
     names, hues = orders["right"], cycle(HUES)
     colors = {name: BLUE if name == "trained" else next(hues) for name in names}
@@ -140,7 +136,7 @@ def plot_facts(systems: Mapping[str, Scores]) -> DescribedFigure | str:
     points = "; ".join(f"{name} {value[name]['left_out']}, {value[name]['invented']}" for name in names)
     wrongs = ", ".join(f"{name} {value[name]['wrong']}" for name in names)
     ranks = "; ".join(
-        f"by {RANKED[metric][0]} {', '.join(f'{name} {value[name][metric]}' for name in order)}"
+        f"by {METRICS[metric].label} {', '.join(f'{name} {value[name][metric]}' for name in order)}"
         for metric, order in orders.items()
     )
     alike = "in the same order" if all(order == names for order in orders.values()) else "in different orders"

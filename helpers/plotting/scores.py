@@ -8,8 +8,8 @@ from textwrap import fill, shorten
 import numpy as np
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
-from helpers.metrics import METRICS
-from helpers.plotting.facts import FAULTS, INK, wilson_interval
+from helpers.metrics import METRICS, wilson_interval
+from helpers.plotting.facts import INK
 from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, SKY, DescribedFigure, new_figure, styled
 
 
@@ -21,7 +21,7 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
     """
     metrics, names = list(next(iter(systems.values()))), list(systems)[::-1]
     colors = [BLUE if name == "trained" else SKY for name in names]
-    facts = [metric for metric in metrics if metric in ("right", *FAULTS)]
+    facts = [metric for metric in metrics if metric in METRICS and METRICS[metric].needs == "attributes"]
     rows = [row for row in (facts, [metric for metric in metrics if metric not in facts]) if row]
     columns = max(map(len, rows))
     height = len(rows) * (1.1 + 0.3 * len(systems))
