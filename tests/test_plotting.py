@@ -41,7 +41,6 @@ CONFUSIONS = attribute_confusions(
     ["a red cat that smiles", "a red cat", "a blue cat that frowns"],
     {"color": ["red", "green", "blue"], "mouth": ["smile", "frown", "frown"]},
 )
-MISTAKES = [{"attribute": "color", "true": "red", "said": "pink", "pictures": 3, "of": 9}] * 12
 WORDS = [{"word": "cat", "missed": 7, "invented": 0, "expected": 8}, {"word": "dog", "missed": 0, "invented": 5}]
 LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
 MAPS = np.array([[[0, 0, 0], [0, -2, 0], [1.5, 0, 0]], [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]]])  # nats
@@ -79,7 +78,6 @@ DRAWN = {
         {"title": "Trained"},
         ["Trained", "color: 2 of 3 right (green called red 1)", "mouth: 2 of 3 right (frown called none 1)"],
     ),
-    "plot_mistakes": ((MISTAKES,), {"most": 2}, ["The 2 most", "color: red → pink 3 of 9"]),
     "plot_word_mistakes": ((WORDS,), {}, ["cat missed 7 invented 0", "dog missed 0 invented 5"]),
     "plot_lengths": ((LENGTHS,), {}, ["3 to 8 words, 5.0", "5.2", "-2.5 to +2.0"]),
     "plot_gallery": ((PICTURES, CAPTIONS, CAPTIONS[::-1]), {"title": "Said"}, ["Said", "[red cat]", "[blue bird]"]),
@@ -305,17 +303,11 @@ def test_confusions_of_any_number_of_attributes(count):
         (plotting.plot_facts, {"base": {"wer": SCORE}}, "no attribute columns"),
         (lambda recall: plotting.plot_value_recall(recall, recall), {}, "no attribute columns"),
         (plotting.plot_confusions, {}, "no attribute columns"),
-        (plotting.plot_mistakes, [], "No pair"),
         (plotting.plot_word_mistakes, [], "No word"),
     ],
 )
 def test_where_there_is_nothing_to_draw_a_sentence_says_so(draw, nothing, told):
     assert told in draw(nothing)
-
-
-def test_fewer_mistakes_than_asked_for_are_all():
-    assert "Every pair" in plotting.plot_mistakes(MISTAKES[:2]).alt
-    assert len(plotting.plot_mistakes(MISTAKES, most=5).axes[0].texts) == 5
 
 
 def test_missed_words_go_left_and_invented_ones_right():

@@ -6,7 +6,6 @@ from helpers.creatures.confusions import (
     Confusion,
     attribute_accuracy,
     attribute_confusions,
-    attribute_mistakes,
     attributes_right,
     fact_counts,
     value_recall,

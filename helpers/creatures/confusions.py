@@ -72,23 +72,6 @@ def attribute_confusions(predictions: Sequence[str], truth: Mapping[str, Sequenc
     return confusions
 
 
-def attribute_mistakes(predictions: Sequence[str], truth: Mapping[str, Sequence[str]]) -> list[dict[str, object]]:
-    """The pairs that were confused, over all attributes, most frequent first; on a tie in the order of `ATTRIBUTES`.
-
-    Returns:
-        Rows with the keys attribute, true, said, pictures (how often that was said for it) and of (how many pictures
-        have the true value).
-    """
-    rows = [
-        {"attribute": name, "true": true, "said": said, "pictures": int(count), "of": int(line.sum())}
-        for name, confusion in attribute_confusions(predictions, truth).items()
-        for true, line in zip(confusion.true, confusion.counts, strict=True)
-        for said, count in zip(confusion.said, line, strict=True)
-        if count and said != true
-    ]
-    return sorted(rows, key=lambda row: -row["pictures"])
-
-
 def value_recall(
     predictions: Sequence[str], truth: Mapping[str, Sequence[str]], values: Collection[Fact] | None = None
 ) -> dict[Fact, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Charts of mistakes: attributes that were confused, the pairs confused most often, words missed and invented."""
+"""Charts of mistakes: attributes that were confused, words missed and invented."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,23 +53,6 @@ def plot_confusions(confusions: Mapping[str, Confusion], *, title: str = "") -> 
     return figure.described(
         f"{title + '. ' if title else ''}Tables of true values against said ones. {'; '.join(told)}."
     )
-
-
-@styled
-def plot_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 10) -> DescribedFigure | str:
-    """The pairs of values that were confused most often, from the rows that `attribute_mistakes` gives."""
-    if not rows:
-        return "No pair of values is confused."
-    shown = rows[:most]
-    names = [f"{row['attribute']}: {row['true']} → {row['said']}" for row in shown]
-    counts, labels = [row["pictures"] for row in shown], [f"{row['pictures']} of {row['of']}" for row in shown]
-    figure, [ax] = new_figure(8, 1.1 + 0.3 * len(shown))
-    ax.bar_label(ax.barh(names[::-1], counts[::-1], color=ORANGE), labels[::-1], padding=3, fontsize=9)
-    title = f"The {most} most confused pairs" if len(rows) > most else "Every pair that was confused"
-    ax.set(title=title, xlabel="pictures (of those with the true value)", xlim=(0, max(counts) * 1.2))
-    ax.locator_params(axis="x", nbins=5, integer=True)
-    told = ", ".join(map(" ".join, zip(names, labels, strict=True)))
-    return figure.described(f"{title}, true → said, in pictures: {told}.", shown)
 
 
 @styled
