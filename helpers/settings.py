@@ -41,12 +41,12 @@ class Settings:
 
     dataset: str = "data/pocket-creatures"
     checkpoint: str = "models/git-tiny"
-    epochs: float = 8
+    epochs: float = 16
     batch_size: int = 32
     learning_rate: float = 1e-3
     warmup: float = 0.1
     weight_decay: float = 0.01
-    freeze_vision: bool = True
+    freeze_vision: bool = False
     max_new_tokens: int = 48
     num_beams: int = 1
     precision: str = "auto"
@@ -83,7 +83,7 @@ class Settings:
         """microsoft/git-base on one GPU of 16 GB; needs the network once, to fetch the checkpoint."""
         return cls(
             checkpoint="microsoft/git-base", epochs=6, batch_size=16, learning_rate=5e-5, weight_decay=0.05,
-            freeze_vision=False, num_beams=4,
+            num_beams=4,
         )  # fmt: skip
 
     @classmethod
