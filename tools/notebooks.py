@@ -183,12 +183,13 @@ def summary(seconds: float) -> str:
     folder = artifacts_folder()
     result = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     systems, data, captioner = result["systems"], result["dataset"], result["captioner"]
-    before, after = systems["base"]["wer"]["value"], systems["trained"]["wer"]["value"]
+    metric, label = ("right", "Captions right") if "right" in systems["trained"] else ("wer", "Word error rate")
+    before, after = systems["base"][metric]["value"], systems["trained"][metric]["value"]
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return (
         f"\nTrained {captioner['checkpoint']} on {data['name']}: {captioner['steps']} steps, "
         f"{result['seconds']['training']:.0f} seconds.\n"
-        f"Word error rate on {data['pictures']} test pictures: {before:.3f} before, {after:.3f} after.\n"
+        f"{label}, {data['pictures']} test pictures: {before:.3f} before, {after:.3f} after.\n"
         f"All notebooks: {seconds / 60:.1f} minutes. Their copies: {where}/notebooks/*.html and *.ipynb\n"
         f"Test creatures and what the model says of them: {where}/test-captions.png"
     )
