@@ -8,6 +8,7 @@ import pytest
 
 from helpers.creatures import captions_of, creature_of, fresh_creatures, key_of, keys_of
 from helpers.creatures.fresh import is_reserved, seed_of
+from helpers.metrics import caption_metrics
 from helpers.paths import ROOT
 from helpers.settings import Settings
 from tools import fresh, results
@@ -63,9 +64,9 @@ def test_every_system_of_the_pages_captions_every_picture(written):
 
 def test_the_figures_that_are_shown_come_from_these_captions():
     shown = json.loads(results.FILE.read_text(encoding="utf-8"))["fresh"]["systems"]
-    for name, scores in rescored(fresh.FILE).items():
-        for metric, score in scores.items():
-            assert score == pytest.approx(shown[name][metric], abs=1e-9), (name, metric)
+    for name, values in rescored(fresh.FILE, caption_metrics).items():
+        for metric, value in values.items():
+            assert value == pytest.approx(shown[name][metric]["value"], abs=1e-9), (name, metric)
 
 
 def test_perfect_and_foreign_captions_are_scored(tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ def read_captions(file: Path) -> tuple[dict[str, Any], list[str], dict[str, list
     return about, [row["key"] for row in rows], {name: [row[name] for row in rows] for name in rows[0] if name != "key"}
 
 
-def rescored(file: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Every system's scores with their intervals: name → metric → {"value", "low", "high"}."""
+def rescored(file: Path, measure: Callable = score) -> dict[str, dict[str, Any]]:
+    """Name → metric → each system's score, with its interval by `score`, without by `caption_metrics`."""
     _, keys, by_system = read_captions(file)
     creatures = [creature_of(key) for key in keys]
     truth = {name: [creature[name] for creature in creatures] for name in ATTRIBUTES}
     references = [captions_of(creature) for creature in creatures]
-    return {name: score(captions, references, attributes=truth) for name, captions in by_system.items()}
+    return {name: measure(captions, references, attributes=truth) for name, captions in by_system.items()}
 
 
 if __name__ == "__main__":
