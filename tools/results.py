@@ -106,7 +106,8 @@ def table(systems: dict, metrics: list[str]) -> str:
 
 def development_table(development: dict) -> str:
     """Captions right on the development split: each fine-tuning seed, and what needs no fine-tuning."""
-    lines = ["| captions | captions right | recall of each value that the base never saw (of several seeds, the median) |", "| --- | --- | --- |"]
+    lines = ["| captions | captions right | recall of what the base never saw (of several seeds, the median) |"]
+    lines.append("| --- | --- | --- |")
     for name in ("base", "voted", "probes", "decoder alone", "trained"):
         runs = development[name] if isinstance(development[name], list) else [development[name]]
         right = ", ".join(f"{run['right']:.3f}" for run in runs)
