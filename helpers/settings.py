@@ -75,7 +75,7 @@ class Settings:
 
     @classmethod
     def tiny(cls) -> Settings:
-        """The shipped data set and model: about a minute on two CPU cores."""
+        """The shipped data set and model: one to two minutes on two CPU cores."""
         return cls()
 
     @classmethod
