@@ -8,6 +8,7 @@ from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.creatures import ATTRIBUTES, UNSEEN, draw_creature, facts_of, facts_of_creature, fresh, key_of
 from helpers.creatures.facts import ABSENT, pieces_of
@@ -156,8 +157,7 @@ def test_a_row_depends_on_the_seed_and_its_number_alone(rows, monkeypatch):
 
 
 def test_drawings_are_drawn_once_and_read_from_the_disk(monkeypatch, tmp_path):
-    monkeypatch.setattr(make_base_model, "DRAWINGS", 3)
-    monkeypatch.setattr(make_base_model, "HELD_OUT", 1)
+    monkeypatch.setattr(make_base_model, "DRAWINGS", 4)
     monkeypatch.setattr(make_base_model, "Pool", ThreadPool)
     pixels = make_base_model.make_drawings(tmp_path)
     assert (pixels.shape, pixels.dtype) == ((4, 3, 96, 96), np.uint8)
@@ -183,3 +183,34 @@ def test_statistics_of_captions_counted_by_hand():
         "captions_naming_what_is_not_there": 0.1667,
         "words_of_facts": 0.3667,  # 1 of 5, 2 of 6, 2 of 4; 2 of 5, 4 of 8, 0 of 2
     }
+
+
+def test_a_stage_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    monkeypatch.setitem(make_base_model.STAGES, "see", {"steps": 6, "learning_rate": 1e-2})
+    monkeypatch.setattr(make_base_model, "KEPT_EVERY", 2)
+    drawings = torch.randn(make_base_model.DRAWINGS, 4, generator=torch.Generator().manual_seed(0))
+    seen = []
+
+    def train(folder, stop_at=None):
+        folder.mkdir(exist_ok=True)
+        torch.manual_seed(0)
+        module = torch.nn.Linear(4, 4)
+
+        def loss_of(rows, _):
+            if len(seen) == stop_at:
+                raise KeyboardInterrupt
+            seen.append(rows)
+            return module(drawings[rows]).square().mean()
+
+        report = make_base_model.train("see", module, loss_of, folder)
+        return report["losses"], module.state_dict()
+
+    losses, weights = train(tmp_path / "whole")
+    seen.clear()
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "stopped", stop_at=5)
+    seen.clear()
+    again, resumed = train(tmp_path / "stopped")
+    assert len(seen) == 2  # from step 4, the last that was kept
+    assert again == losses
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)

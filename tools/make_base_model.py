@@ -37,7 +37,6 @@ from tools.make_data import creatures
 SEED = 43
 FOLDER = ROOT / "models" / "git-tiny"
 DRAWINGS = 60_000
-HELD_OUT = 500  # drawings besides, never trained on
 STAGES = {"see": {"steps": 11_000, "learning_rate": 2e-3}, "speak": {"steps": 3_000, "learning_rate": 1e-3}}
 BATCH = 64
 KEPT_EVERY = 500  # steps
@@ -116,7 +115,7 @@ def _pixels_of(number: int) -> np.ndarray:
 
 def make_drawings(work: Path) -> np.ndarray:
     """All drawings as pixels: uint8, (drawings, 3, height, width), drawn once and read from the disk."""
-    file, numbers = work / "drawings.npy", range(DRAWINGS + HELD_OUT)
+    file, numbers = work / "drawings.npy", range(DRAWINGS)
     if not file.is_file():
         made = np.lib.format.open_memmap(beside(file, "new"), "w+", np.uint8, (len(numbers), 3, PICTURE, PICTURE))
         with Pool(2) as pool:
