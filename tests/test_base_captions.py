@@ -23,10 +23,8 @@ SEEN = [
     for value in values
     if value not in ABSENT and (part, value) not in UNSEEN
 ]
-BARE = dict(zip(ATTRIBUTES, ("red", "none", "plain", "tall", "none", "none", "none", "none", "frown"), strict=True))
-FULL = dict(
-    zip(ATTRIBUTES, ("blue", "pink", "spotted", "round", "pointy", "one", "wings", "curly", "smile"), strict=True)
-)
+BARE = fresh.creature_of("red-none-plain-tall-none-none-none-none-frown")
+FULL = fresh.creature_of("blue-pink-spotted-round-pointy-one-wings-curly-smile")
 
 
 @pytest.fixture(scope="module")

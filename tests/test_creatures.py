@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creature, random_creature
+from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creature, fresh, random_creature
 from helpers.creatures.canvas import PAINTS, SIZE
 from helpers.creatures.captions import with_article
 from helpers.data import load_captions, picture_hashes
@@ -25,17 +25,7 @@ WORDS = {
     ("pattern", "plain"): "spots|spotted|stripes|striped",
     ("second_color", "none"): "and (red|orange|yellow|green|blue|purple|pink|brown|gray)",
 }
-BODY = {
-    "color": "orange",
-    "second_color": "green",
-    "pattern": "striped",
-    "body": "tall",
-    "ears": "pointy",
-    "horns": "two",
-    "wings": "wings",
-    "tail": "curly",
-    "mouth": "open",
-}
+BODY = fresh.creature_of("orange-green-striped-tall-pointy-two-wings-curly-open")
 
 
 def repeats(caption: str) -> bool:

@@ -14,6 +14,7 @@ from helpers.creatures import (
     Verdict,
     attributes_of,
     captions_of,
+    creature_of,
     facts_of,
     facts_of_creature,
     judge,
@@ -23,17 +24,7 @@ from helpers.creatures.wordings import COAT, COLORS, FILLER, LOOSE, MARKS, SECON
 from tools.base_captions import in_base_world, loose_caption
 
 PHRASES = {" ".join(words): facts for words, facts in phrases().items()}
-CREATURE = {
-    "color": "orange",
-    "second_color": "green",
-    "pattern": "striped",
-    "body": "tall",
-    "ears": "pointy",
-    "horns": "two",
-    "wings": "none",
-    "tail": "none",
-    "mouth": "open",
-}
+CREATURE = creature_of("orange-green-striped-tall-pointy-two-none-none-open")
 TRUE = "a tall orange and green striped creature with pointy ears, two horns and an open mouth"
 # Words that stand in no phrase, those that deny or count among them.
 STRANGE = ("no", "not", "without", "never", "three", "3", "nose", "réd", "two_horns", "红", "ｒｅｄ")

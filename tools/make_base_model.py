@@ -30,7 +30,7 @@ from helpers.creatures.fresh import is_reserved, key_of
 from helpers.metrics import normalize
 from helpers.paths import ROOT, artifacts_folder, beside
 from helpers.training import caption_loss
-from helpers.transforms import IGNORED, normalized_pixels, picture_pixels
+from helpers.transforms import CaptionCollator, normalized_pixels, picture_pixels
 from tools.base_captions import caption_statistics, in_base_world, loose_captions
 from tools.make_data import creatures
 
@@ -204,7 +204,7 @@ def main(folder: Path = FOLDER) -> None:
     def look(rows: np.ndarray) -> torch.Tensor:
         return normalized_pixels(pixels[rows], processor)
 
-    vision = model.git.image_encoder
+    vision, collate = model.git.image_encoder, CaptionCollator(processor)
     eyes = nn.ModuleDict({"vision": vision, "head": nn.Linear(WIDTH, len(words))})
 
     def see(rows: np.ndarray, _: np.random.Generator) -> torch.Tensor:
@@ -213,9 +213,9 @@ def main(folder: Path = FOLDER) -> None:
 
     def speak(rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
         texts = [captions[row][rng.integers(len(captions[row]))] for row in rows]
-        batch = processor.tokenizer(texts, padding=True, return_tensors="pt")
-        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED)
-        return caption_loss(model, {**batch, "labels": labels, "pixel_values": look(rows)})
+        tokens = processor.tokenizer(texts).input_ids
+        drawn = torch.from_numpy(pixels[rows])  # uint8, (batch, 3, height, width)
+        return caption_loss(model, collate([{"pixels": p, "input_ids": t} for p, t in zip(drawn, tokens, strict=True)]))
 
     report = {"drawings": DRAWINGS, "parameters": sum(p.numel() for p in model.parameters()), "words": len(words)}
     report |= {"batch": BATCH, "captions": caption_statistics(rows)}

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from helpers.paths import resolve
 from helpers.plotting.fonts import fit_fonts
 
+INK = "#222222"  # of names beside marks, and of their intervals
 # Okabe and Ito's colours (2008), which people with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GRAY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A8A8A",

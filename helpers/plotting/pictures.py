@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from helpers.analysis import marked_differences
 from helpers.errors import CaptioningError
-from helpers.plotting.figure import BARE, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BARE, INK, DescribedFigure, new_figure, styled
 
 
 @styled
@@ -38,7 +38,7 @@ def plot_captioned_images(
         ax.imshow(pixels)
         # On a white page, a picture with a white edge would have none.
         ax.add_patch(Rectangle((-0.5, -0.5), pixels.shape[1], pixels.shape[0], fill=False, edgecolor="#DDDDDD"))
-        ax.set_title(text, fontsize=9, color="#222222")
+        ax.set_title(text, fontsize=9, color=INK)
     listed = " ".join(f"({i}) {caption.replace(chr(10), '; ').rstrip('.')}." for i, caption in enumerate(captions, 1))
     told = f"{count} pictures with their captions" if count != 1 else "1 picture with its caption"
     return figure.described(f"{title + ': ' if title else ''}{told}. {listed}")

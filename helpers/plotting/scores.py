@@ -9,8 +9,7 @@ import numpy as np
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS, wilson_interval
-from helpers.plotting.facts import INK
-from helpers.plotting.figure import BLUE, GRAY, GREEN, ORANGE, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BLUE, GRAY, GREEN, INK, ORANGE, SKY, DescribedFigure, new_figure, styled
 
 
 @styled
@@ -144,7 +143,7 @@ def plot_compared(parts: Mapping[str, tuple[str, bool]], reference: str, *, titl
     ax.axis("off")
     for place, (name, words, color) in enumerate(rows):
         shown = shorten(words, 200, placeholder=" …") if words else "(nothing)"
-        ax.text(0, place, name, va="center", fontsize=9, color="#222222")
+        ax.text(0, place, name, va="center", fontsize=9, color=INK)
         ax.text(0.2, place, fill(shown, 105), va="center", fontsize=9, color=color)
     told = "; ".join(f"{name}: {shorten(words, 80, placeholder=' …')}" for name, words, _ in rows).replace("\n", ", ")
     return figure.described(f"{title + ': ' if title else ''}what is compared. {told}.")
@@ -160,7 +159,7 @@ def plot_steps(steps: Mapping[str, float], *, name: str) -> DescribedFigure:
     lengths = [max(value, least) for value in steps.values()]
     bars = ax.barh(list(steps), lengths, color=[GRAY] * (len(steps) - 1) + [BLUE], log=True)
     ax.bar_label(bars, numbers.values(), padding=4, fontsize=9)
-    ax.axvline(1, color="#222222", linewidth=0.8, linestyle=":")
+    ax.axvline(1, color=INK, linewidth=0.8, linestyle=":")
     ax.set(xlim=(least, max(lengths) * 3), xlabel=f"{name}, logarithmic; the dotted line is 1")
     ax.invert_yaxis()
     return figure.described(
