@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from helpers.creatures import captions_of, creature_of, fresh_creatures, key_of, keys_of
-from helpers.creatures.fresh import is_reserved, seed_of
+from helpers.creatures.fresh import SEEDING, is_reserved, seed_of
 from helpers.metrics import caption_metrics
 from helpers.paths import ROOT
 from helpers.settings import Settings
@@ -29,7 +29,16 @@ def test_the_seed_is_made_of_the_weights_and_the_settings(written):
     }
     content = WEIGHTS.read_bytes() + json.dumps(values, sort_keys=True).encode()
     assert about["seed"] == int(hashlib.sha256(content).hexdigest()[:8], 16)
+    assert about["seed"] == seed_of(WEIGHTS, Settings.tiny())
     assert about["settings"] == values
+
+
+def test_a_value_that_is_added_later_counts_where_it_differs_from_its_default(monkeypatch):
+    before = seed_of(WEIGHTS, Settings.tiny())
+    monkeypatch.setattr("helpers.creatures.fresh.SEEDING", tuple(name for name in SEEDING if name != "warmup"))
+    without = seed_of(WEIGHTS, Settings.tiny())
+    assert without != before
+    assert seed_of(WEIGHTS, Settings.tiny().with_changes(warmup=0.2)) != without
 
 
 def test_another_weight_or_value_gives_another_seed(tmp_path):
