@@ -54,7 +54,7 @@ def test_no_circle_of_imports():
 
 
 def test_what_guards_knows_nothing_of_captioning():
-    ground = {"helpers.reading", "helpers.errors", "helpers.paths", "helpers.settings"}
+    ground = {"helpers.reading", "helpers.errors", "helpers.paths", "helpers.settings", "helpers.text"}
     for name in MODULES:
         if name.startswith("helpers.reading."):
             assert {room_of(module) for module, _ in imports(name)} <= ground, name
