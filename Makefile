@@ -15,7 +15,7 @@ EXECUTE := folder=$(or $(abspath $(KEEP)),$$(mktemp -d)) && { test -n "$(KEEP)" 
 	export PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder && \
 	@/pytest --nbmake --overwrite --nbmake-timeout=900 -v $$(@/python -m tools.notebooks copies)
 
-.PHONY: setup run lab test test-full test-colab check clean data base-model links strip mistakes development fresh results bench
+.PHONY: setup run lab test test-full test-colab check clean data emoji base-model links strip mistakes development fresh results bench
 
 setup: $(READY)
 
@@ -62,6 +62,10 @@ test-colab: $(COLAB_READY)
 
 data: $(READY)
 	$(BIN)/python -m tools.make_data
+
+# Fetches some 110 MB; needs npm, Debian's apt-get and dpkg-deb, and resvg-py in .venv, and says so where one is missing.
+emoji: $(READY)
+	$(BIN)/python -m tools.make_emoji
 
 base-model: $(READY)
 	$(BIN)/python -m tools.make_base_model

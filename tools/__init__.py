@@ -1,1 +1,1 @@
-"""What made the data set and the base model, and what checks and runs the notebooks."""
+"""What made the data sets and the base model, and what checks and runs the notebooks."""

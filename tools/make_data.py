@@ -17,6 +17,7 @@ from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, key_of, ra
 from helpers.creatures.canvas import SIZE
 from helpers.paths import ROOT
 from helpers.reading.copies import NEAR, perceptual_hash
+from tools.data_card import head_of_card, write_splits
 
 SEED = 2026
 FOLDER = ROOT / "data" / "pocket-creatures"
@@ -72,7 +73,7 @@ def make() -> DatasetDict:
     return splits
 
 
-CARD = """---
+ABOUT = """
 license: cc0-1.0
 language:
 - en
@@ -81,17 +82,8 @@ task_categories:
 pretty_name: Pocket Creatures
 size_categories:
 - 1K<n<10K
-configs:
-- config_name: default
-  data_files:
-{files}
-dataset_info:
-  features:
-{features}
-  splits:
-{splits}
----
-
+"""
+CARD = """
 # Pocket Creatures
 
 1,000 drawings of small friendly creatures, each with three captions. Every drawing was made by a program from a
@@ -142,11 +134,6 @@ CC0 1.0: use it for anything, without asking.
 
 def card(splits: DatasetDict, sizes: dict[str, int]) -> str:
     """The data set card, in the Hub's format."""
-    kinds = {"image": "image", "number": "int32", "attempt": "int32"}
-    features = []
-    for name in splits["train"].column_names:
-        kind = "\n    list: string" if name == "captions" else f"\n    dtype: {kinds.get(name, 'string')}"
-        features.append(f"  - name: {name}{kind}")
     words = {
         word
         for split in splits.values()
@@ -154,12 +141,7 @@ def card(splits: DatasetDict, sizes: dict[str, int]) -> str:
         for text in group
         for word in text.replace(",", "").split()
     }
-    return CARD.format(
-        files="\n".join(f"  - split: {s}\n    path: data/{s}.parquet" for s in splits),
-        features="\n".join(features),
-        splits="\n".join(
-            f"  - name: {s}\n    num_examples: {len(d)}\n    num_bytes: {sizes[s]}" for s, d in splits.items()
-        ),
+    return head_of_card(ABOUT, splits, sizes) + CARD.format(
         columns="\n".join(f"| `{name}` | {', '.join(values)} |" for name, values in ATTRIBUTES.items()),
         counts="\n".join(f"| {s} | {len(d):,} | {sum(map(len, d['captions'])):,} |" for s, d in splits.items()),
         size=SIZE,
@@ -172,12 +154,7 @@ def card(splits: DatasetDict, sizes: dict[str, int]) -> str:
 def main(folder: Path = FOLDER) -> None:
     """Writes the three parquet files and the card into a folder."""
     splits = make()
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    sizes = {}
-    for split, dataset in splits.items():
-        path = folder / "data" / f"{split}.parquet"
-        dataset.to_parquet(path)
-        sizes[split] = path.stat().st_size
+    sizes = write_splits(splits, folder)
     (folder / "README.md").write_text(card(splits, sizes), encoding="utf-8")
     print(f"{folder}: {sum(sizes.values()) / 1e6:.1f} MB")
 
