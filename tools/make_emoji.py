@@ -177,7 +177,7 @@ def nearest_share(train: Dataset, test: Dataset) -> float:
 def save(dataset: Dataset, path: Path) -> None:
     """Writes a split as small as parquet allows: each column in one piece, so that equal neighbours cost little."""
     small = {"compression": "zstd", "compression_level": 22, "use_dictionary": False, "write_statistics": False}
-    table = dataset.with_format("arrow")[:].cast(dataset.features.arrow_schema)
+    table = dataset.with_format("arrow")[:]
     pyarrow.parquet.write_table(table, path, row_group_size=len(table), data_page_size=1 << 24, **small)
 
 
