@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict
 from helpers.errors import DataError
 from helpers.reading import copies
 from helpers.reading.checks import usable
+from helpers.reading.looks import perceptual_hash
 from helpers.reading.rows import SPLITS
 from helpers.reading.tables import read_tables
 
@@ -109,7 +110,7 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
     """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ, few where one is a copy."""
-    return [copies.perceptual_hash(picture) for picture in dataset["image"]]
+    return [perceptual_hash(picture) for picture in dataset["image"]]
 
 
 def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[int, int, int]]:

@@ -3,15 +3,15 @@
 import logging
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 from datasets import ClassLabel, Dataset, Features, Image, List, Value
-from tqdm.auto import tqdm
 
-from helpers.errors import DataError, ImageError
-from helpers.reading.pictures import check_image
+from helpers.errors import DataError
+from helpers.reading.looks import looks
 from helpers.reading.rows import Listed, Stored
 
 logger = logging.getLogger(__name__)
@@ -46,11 +46,21 @@ def usable(table: Listed, name: str, split: str, caption_columns: str | list[str
     faults = {i: fault for i, group in enumerate(captions) if (fault := _caption_fault(group, texts))}
     faults |= {i: ("a fault in its table", why) for i, why in table.faults.items()}
     numbers = [i for i in range(len(captions)) if i not in faults]
-    bar = tqdm(numbers, f"Checking {split}", delay=3, leave=False)
+    looked = []
+
+    def files() -> Iterator[Path | bytes]:
+        for i, stored in zip(numbers, table.pictures(picture, numbers), strict=True):
+            if isinstance(file := _picture_file(stored, table), str):
+                faults[i] = ("a picture that cannot be read", file)
+            else:
+                looked.append(i)
+                yield file
+
     try:
-        for i, stored in zip(bar, table.pictures(picture, numbers), strict=True):
-            if why := _picture_fault(stored, table):
-                faults[i] = ("a picture that cannot be read", why)
+        for place, look in enumerate(looks(files(), len(numbers), f"Checking {split}")):
+            if look.why:
+                why = look.why.rstrip(".").replace(f"{table.folder}/", "").removeprefix("The picture ")
+                faults[looked[place]] = ("a picture that cannot be read", f"its picture {why}")
     except (pyarrow.ArrowException, TypeError, ValueError):
         kind = table.rows.features[picture]
         raise DataError(f"{name}: the column {picture} holds no pictures (it is {kind}); rename it.") from None
@@ -118,8 +128,8 @@ def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] |
     return None
 
 
-def _picture_fault(stored: Any, table: Listed) -> str:
-    """Why a picture cannot be used, or an empty text."""
+def _picture_file(stored: Any, table: Listed) -> Path | bytes | str:
+    """A picture's file, or the sentence that says why there is none."""
     if not stored:
         return "it names no picture; name a file, or remove the row"
     if isinstance(stored, str):
@@ -132,10 +142,5 @@ def _picture_fault(stored: Any, table: Listed) -> str:
         plain, homes = Path(os.path.normpath(path)), (table.folder, *table.caches)
         if not any(plain.is_relative_to(os.path.normpath(home)) for home in homes):
             return f"{stored[:80]} leaves the folder of the pictures; move the picture into it"
-        stored = path
-    try:
-        check_image(stored)
-        return ""
-    except ImageError as error:
-        message = str(error).rstrip(".")
-        return f"its picture {message}".replace(f"{table.folder}/", "") if isinstance(stored, Path) else message
+        return path
+    return stored

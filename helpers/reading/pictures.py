@@ -55,34 +55,33 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
         return _rgb(source, "The picture")
     if isinstance(source, np.ndarray):
         return _rgb(_from_array(source), "The array")
-    return _rgb(*_opened(source, allow_local))
+    return _rgb(*_opened(*content_of(source, allow_local)))
 
 
 def check_image(source: Any) -> None:
     """Raises ImageError where `load_image` would, for a path or bytes, and keeps nothing."""
-    picture, name = _opened(source)
+    picture, name = _opened(*content_of(source))
     # A JPEG decodes faster at an eighth of its size, and what is cut or damaged fails just the same.
     picture.draft(picture.mode, tuple(max(1, side // 8) for side in picture.size))
     _carefully(picture.load, name)
 
 
-def load_small(source: Any, side: int = 128) -> Image.Image:
-    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, no side below `side`."""
-    picture, name = _opened(source)
+def load_small(content: bytes, name: str = "The picture", side: int = 128) -> Image.Image:
+    """What `load_image` gives, of a file's content; a large JPEG at a fraction of its size, no side below `side`."""
+    picture, name = _opened(content, name)
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)
 
 
-def _opened(source: Any, allow_local: bool = False) -> tuple[Image.Image, str]:
+def _opened(content: bytes, name: str) -> tuple[Image.Image, str]:
     """The picture, not yet decoded, within the limits; and what to call it in a sentence."""
-    content, name = _content(source, allow_local)
     if not content:
         raise ImageError(f"{name} has no bytes at all; copy or download it again.")
     return _carefully(lambda: opened(content, FORMATS, MAX_PIXELS), name, content), name
 
 
-def _content(source: Any, allow_local: bool) -> tuple[bytes, str]:
-    """The bytes of a picture, and what to call it in a sentence."""
+def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
+    """The bytes of a picture, from a path, an address or bytes; and what to call it in a sentence."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         if (size := memoryview(source).nbytes) > MAX_BYTES:
             raise ImageError(f"The picture has {size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
