@@ -20,7 +20,7 @@ from transformers.modeling_outputs import ModelOutput
 from helpers.errors import ImageError, SettingsError, enough_memory
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
 from helpers.paths import resolve, write_whole
-from helpers.reading.pictures import SUFFIXES, check_image, load_image
+from helpers.reading.pictures import SUFFIXES, load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, *
     for file in sorted(place.iterdir()):
         if file.suffix.lower() in SUFFIXES and not file.is_dir() and not file.name.startswith("."):
             try:
-                check_image(file)
+                load_image(file)
                 names.append(file.name)
             except ImageError as error:
                 logger.warning("Left out: %s", error)

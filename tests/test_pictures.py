@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from helpers.errors import ImageError
 from helpers.reading import pictures
-from helpers.reading.pictures import check_image, load_image
+from helpers.reading.pictures import content_of, load_image, load_small
 from tests.toolbox import chunk, encoded, noise, refusal, rle_bmp
 
 RED, BLUE, WHITE = (200, 30, 40), (30, 40, 200), (255, 255, 255)
@@ -22,6 +22,10 @@ FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]
 
 def corners(picture):
     return picture.getpixel((0, 0)), picture.getpixel((picture.width - 1, picture.height - 1))
+
+
+def load_fast(source):
+    return load_small(*content_of(source))
 
 
 def near(color, other, most=12):
@@ -70,7 +74,7 @@ def test_the_callers_picture_stays_as_it_is(two_colors):
         assert (given.tobytes(), given.mode, given.info) == before
 
 
-@pytest.mark.parametrize("source", [None, 3, "", [1, 2], {"path": "a.png"}, list(range(1_000_000))])
+@pytest.mark.parametrize("source", [None, 3, "", [1, 2], np.int64(3), list(range(1_000_000))])
 def test_what_can_be_no_picture_is_named(source):
     refusal(source, "no picture", repr(source)[:4])
 
@@ -82,7 +86,7 @@ def test_what_can_be_no_picture_is_named(source):
 )  # fmt: skip
 def test_a_path_that_leads_nowhere_is_named(name, named):
     refusal(name, named)
-    refusal(name, named, load=check_image)
+    refusal(name, named, load=load_fast)
 
 
 def test_a_path_too_long_is_named_in_part():
@@ -108,24 +112,50 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
     refusal(tmp_path / "mine.png", "mine.png", "ermission")
 
 
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (b"", "no bytes at all"),
-        (b"Once upon a time", "no picture"),
-        (b"\xef\xbb\xbf\n <!DOCTYPE HTML><title>x</title>", "web page"),
-        (b"<html>", "web page"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
-        (b"<?xml version='1.0'?><svg/>", "drawing"),
-        (b"%PDF-1.7", "PDF"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\x89PNG\r\n\x1a\n", "no picture"),
+INSTEAD = {
+    "no bytes at all": [b""],
+    "nothing but zeros": [bytes(40), bytes(70_000)],
+    "text and no picture": [b"Once upon a time", "\ufeffEs war einmal".encode()],
+    "damaged": [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\x10\0\0\0WEBP", b"II*\0\x08\0\0\0"],
+    "no picture, or a damaged one": [b"\x01\x02\x03 of no kind"],
+    "copied as if it were text": ["\ufffdPNG\r\n".encode(), "\ufffd\ufffd\ufffd\ufffdJFIF".encode()],
+    "web page": [b"\xef\xbb\xbf\n <!DOCTYPE HTML><title>x</title>", b"<html>", b"<!-- x --><HTML>", b"<?xml?><html>"],
+    "SVG": [
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"<?xml version='1.0'?>\n<!-- by x -->\n<svg:svg/>",
+        b"<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'x'><svg/>",
     ],
-)
-def test_what_is_no_picture_is_called_what_it_is(tmp_path, content, what):
+    "server": [
+        b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+        b'{"error": "not found"}',
+        b'[{"detail": 1}]',
+    ],
+    "drawing": [b"<?xml version='1.0'?><x/>"],
+    "saved link": [b"[InternetShortcut]\r\nURL=https://x.org", b"<?xml?><!DOCTYPE plist><plist/>", b"bplist00"],
+    "names a picture": [b"../photos/a b.JPG\n", b"https://x.org/a?b=c\n"],
+    "base64": [b"iVBORw0KGgoAAAANSUhEUgAA", b"/9j/4AAQSkZJRgABAQ", b"data:image/png;base64,iVBO"],
+    "git lfs pull": [b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n"],
+    "git annex get": [b"/annex/objects/MD5-s1--a", b"../.git/annex/objects/a/b/c.jpg"],
+    "._": [b"\0\x05\x16\x07\0\x02\0\0Mac OS X"],
+    "raw photo": [b"\0\0\0\x18ftypcrx \0\0\0\1", b"FUJIFILMCCD-RAW 0201", b"IIRO\x08\0\0\0"],
+    "video": [b"\0\0\0\x20ftypisom\0\0\2\0", b"\0\0\0\x14ftypqt  ", b"\x1a\x45\xdf\xa3\x9f", b"RIFF\0\0\0\0AVI LIST"],
+    "unpack": [b"PK\x03\x04\x14\0", b"\x1f\x8b\x08\0", b"BZh91AY", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c"],
+    "PDF": [b"%PDF-1.7", b"%!PS-Adobe"],
+    "Photoshop": [b"8BPS\0\1", b"gimp xcf v011"],
+    "array": [b"\x93NUMPY\1\0", b"\x80\x04\x95"],
+}
+
+
+@pytest.mark.parametrize(("what", "content"), [(what, c) for what, contents in INSTEAD.items() for c in contents])
+def test_what_is_no_picture_is_called_what_it_is(tmp_path, what, content):
     (tmp_path / "thing.png").write_bytes(content)
     refusal(tmp_path / "thing.png", "thing.png", what)
-    refusal(content, what, load=check_image)
+    refusal(content, what, load=load_fast)
+
+
+def test_what_begins_like_a_drawing_takes_no_time():
+    """Comments may be joined in so many ways that trying all of them would take years."""
+    refusal(b"<!---->" * 130 + b"\0", "no picture")
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(tmp_path, two_colors, monkeypatch):
@@ -266,7 +296,7 @@ def test_tiny_and_very_long_pictures_are_read(size):
         shown = tuple(min(side, most) for side in size)
         content = encoded(Image.new("RGB", shown, RED), kind)
         assert load_image(content).size == shown, kind
-        check_image(content)
+        load_fast(content)
     assert load_image(np.zeros((size[1], size[0]), np.uint8)).size == size
 
 
@@ -345,10 +375,10 @@ def test_arrays_are_read(dtype, shape):
 @pytest.mark.parametrize(
     ("array", "named"),
     [
-        (np.zeros((3, 4, 6), np.uint8), "(3, 4, 6)"),
+        (np.zeros((2, 4, 6), np.uint8), "(2, 4, 6)"),
         (np.zeros((4, 6, 3, 1), np.uint8), "(4, 6, 3, 1)"),
-        (np.zeros((4, 6, 2), np.uint8), "(4, 6, 2)"),
-        (np.zeros(6, np.uint8), "(6,)"),
+        (np.zeros((5, 6, 2), np.uint8), "(5, 6, 2)"),
+        (np.zeros(6, np.uint16), "(6,)"),
         (np.array(6), "()"),
         (np.zeros((0, 6, 3), np.uint8), "(0, 6, 3)"),
         (np.zeros((4, 0), np.uint8), "(4, 0)"),
@@ -429,7 +459,7 @@ def outcome(content, load=load_image):
             sentence = str(error)
             assert len(sentence.splitlines()) == 1
             return None
-    if load is check_image:
+    if load is load_fast:
         return True
     assert picture.mode == "RGB"
     return picture.size, picture.tobytes()
@@ -444,7 +474,7 @@ def test_a_file_cut_anywhere_gives_its_whole_picture_or_none(name):
     for end in ends:
         cut = outcome(content[:end])
         assert cut in (None, whole), end
-        assert (cut is None) == (outcome(content[:end], check_image) is None), end
+        assert (cut is None) == (outcome(content[:end], load_fast) is None), end
     assert outcome(content[: len(content) // 2]) is None or "animated" in name or name == "apng"
 
 
@@ -480,4 +510,4 @@ def damaged(draw):
 @settings(max_examples=300, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(damaged())
 def test_a_damaged_file_is_a_picture_or_refused_in_one_line(content):
-    assert (outcome(content) is None) == (outcome(content, check_image) is None)
+    assert (outcome(content) is None) == (outcome(content, load_fast) is None)
