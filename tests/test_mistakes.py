@@ -166,11 +166,6 @@ def _(room):
     load_image(room.file("scan.bmp", bytes(pictures.MAX_BYTES + 1)))
 
 
-@mistake("Pictures", "An array has its channels first")
-def _(room):
-    load_image(np.zeros((3, 96, 96), np.uint8))
-
-
 @mistake("Pictures", "An array holds normalized values")
 def _(room):
     load_image(np.linspace(-2.5, 2.5, 48, dtype=np.float32).reshape(4, 4, 3))
@@ -210,11 +205,56 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
-@mistake("Data", "The table has another name than metadata.csv")
+@mistake("Data", "The table has another name than metadata.csv", goes_on=True)
 def _(room):
     folder = room.set()
     (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
     load_captions(folder)
+
+
+@mistake("Data", "A folder has several tables, and none is called metadata.csv")
+def _(room):
+    folder = room.set()
+    (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
+    room.file("photos/more.jsonl", "")
+    load_captions(folder)
+
+
+@mistake("Data", "The table is a spreadsheet's own file")
+def _(room):
+    load_captions(room.file("captions.xlsx", b"PK"))
+
+
+@mistake("Data", "The data set is still packed")
+def _(room):
+    load_captions(room.file("photos.zip", b"PK"))
+
+
+@mistake("Data", "Some pictures have no text beside them", goes_on=True)
+def _(room):
+    for i in range(24):
+        room.file(f"photos/{i:02}.png", png(i))
+        if i:
+            room.file(f"photos/{i:02}.txt", f"picture {i}")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "A folder has texts that belong to no picture", goes_on=True)
+def _(room):
+    for i in range(24):
+        room.file(f"photos/{i:02}.png", png(i))
+        room.file(f"photos/{i:02}.txt", f"picture {i}")
+    room.file("photos/notes.txt", "what the pictures are")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The path of a data set holds signs of a pattern")
+def _(room):
+    made = load_captions(room.settings.dataset)
+    folder = room.folder / "birds [2024]"
+    folder.mkdir()
+    made["train"].to_parquet(folder / "train.parquet")
+    load_captions(str(folder))
 
 
 @mistake("Data", "The table has no column of captions")
@@ -229,7 +269,35 @@ def _(room):
 
 @mistake("Data", "The table has no column of pictures")
 def _(room):
-    load_captions(room.set(header="photo,text"))
+    load_captions(room.set(header="sound,text"))
+
+
+@mistake("Data", "Captions stand in two languages, and none is chosen")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", f"그림 {i}"] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text_en,text_ko"))
+
+
+@mistake("Data", "Captions may stand in another column, too", goes_on=True)
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", f"it is {i}"] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,description"))
+
+
+@mistake("Data", "The captions of a picture stand in rows of their own", goes_on=True)
+def _(room):
+    rows = [[f"{i // 2:02}.png", f"picture {i // 2}, {i % 2}", i] for i in range(48)]
+    load_captions(room.set(*rows, header="file_name,text,number"))
+
+
+@mistake("Data", "The table writes the names of pictures otherwise than their files", goes_on=True)
+def _(room):
+    load_captions(room.set(*([f"C:\\photos\\{i:02}.PNG", f"picture {i}"] for i in range(24))))
+
+
+@mistake("Data", "A table's first line names no columns", goes_on=True)
+def _(room):
+    load_captions(room.set(*([f"{i:02}.png", f"picture {i}"] for i in range(24)), header="00.png,picture 0"))
 
 
 @mistake("Data", "The table has no rows")
@@ -261,6 +329,19 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
+@mistake("Data", "A quotation mark is out of place", goes_on=True)
+def _(room):
+    room.set()
+    rows = "\n".join(f"{i:02}.png," + ('"Stop" sign' if i == 3 else "a sign") for i in range(24))
+    room.file("photos/metadata.csv", f"file_name,text\n{rows}\n")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "A row takes several lines of the table", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", "a dog\nand a cat"]))
+
+
 @mistake("Data", "The table was not saved in UTF-8")
 def _(room):
     room.file("photos/metadata.csv", "file_name,text\n00.png,un garçon\n".encode("latin-1"))
@@ -290,6 +371,19 @@ def _(room):
 @mistake("Data", "A caption is empty", goes_on=True)
 def _(room):
     load_captions(room.set(["00.png", " "]))
+
+
+@mistake("Data", "One of several captions of a picture is empty", goes_on=True)
+def _(room):
+    folder = room.set()
+    rows = [{"file_name": f"{i:02}.png", "captions": ["a picture", "" if i == 3 else "it"]} for i in range(24)]
+    room.file("photos/captions.json", json.dumps(rows))
+    load_captions(f"{folder}/captions.json")
+
+
+@mistake("Data", "A list of captions in a cell cannot be read", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", "['a picture' 'it is a picture']"]))
 
 
 @mistake("Data", "A caption is missing", goes_on=True)
@@ -378,6 +472,34 @@ def _(room):
     load_captions(room.set(*rows, header="file_name,text,split"), max_left_out=0)
 
 
+@mistake("Data", "The column split names no splits")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", "AB"[i % 2]] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,split"))
+
+
+@mistake("Data", "Two columns name splits")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", *[("train", "test")[i % 2]] * 2] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,by_day,by_place"))
+
+
+@mistake("Data", "A data set has several configurations")
+def _(room):
+    made = load_captions(room.settings.dataset)
+    for language in ("english", "german"):
+        made["train"].to_parquet(room.folder / "set" / language / "train.parquet")
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}/*.parquet\n" for name in ("english", "german"))
+    room.file("set/README.md", f"---\nconfigs:\n{configs}---\n")
+    room.then()
+    load_captions(str(room.folder / "set"))
+
+
+@mistake("Data", "A configuration is asked of a file")
+def _(room):
+    load_captions(f"{room.set()}/metadata.csv", config="german")
+
+
 def coco(room, *, annotations=None):
     room.set()
     images = [{"id": i, "file_name": f"{i:02}.png"} for i in range(24)]
@@ -396,9 +518,15 @@ def _(room):
     load_captions(coco(room, annotations=notes))
 
 
+@mistake("Data", "Ids of COCO's are numbers in one list and texts in the other", goes_on=True)
+def _(room):
+    notes = [{"image_id": str(i), "caption": f"picture {i}"} for i in range(24)]
+    load_captions(coco(room, annotations=notes))
+
+
 @mistake("Data", "A JSON file holds neither rows nor COCO's captions")
 def _(room):
-    load_captions(room.file("photos/captions.json", '{"00.png": "a picture"}'))
+    load_captions(room.file("photos/captions.json", '{"picture": "a picture"}'))
 
 
 @mistake("Data", "A caption has more tokens than the model has positions", goes_on=True)

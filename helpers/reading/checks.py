@@ -108,8 +108,10 @@ def usable(table: Listed, name: str, split: str, caption_columns: str | list[str
 def _picture_column(table: Listed, name: str) -> str:
     if columns := table.picture_columns():
         return columns[0]
-    known, listed = ", ".join(table.known[:3]), ", ".join(table.columns)
-    raise DataError(f"{name} has no column of pictures ({known} …); its columns are {listed}; rename one.")
+    known = "image" if isinstance(table, Stored) else "file_name, image or path"
+    raise DataError(
+        f"{name} has no column of pictures ({known}); its columns are {', '.join(table.columns)}; rename one."
+    )
 
 
 def _caption_columns(table: Listed, name: str, asked: str | list[str] | None, picture: str) -> list[str]:

@@ -24,6 +24,8 @@ from helpers.reading.rows import PATHS, Listed, Stored
 from helpers.text import folded, visible
 
 BESIDE = (".txt", ".caption")  # endings of the files that hold the caption of the picture of the same name
+_OTHERS = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save it as CSV in UTF-8")
+_OTHERS |= dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), "unpack it, and give the folder")
 # Of these a text beside says that they are meant as pictures; what they are is then said of each.
 _UNREAD = (".svg", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".ico")
 _PICTURE = re.compile(rf"\s*\S.*({'|'.join(map(re.escape, SUFFIXES))})(#\d+)?\s*", re.IGNORECASE)
@@ -32,10 +34,8 @@ _PICTURE = re.compile(rf"\s*\S.*({'|'.join(map(re.escape, SUFFIXES))})(#\d+)?\s*
 def read_file(file: Path, folder: Path | None) -> Listed:
     """The rows of a file; their paths are relative to the folder, or to the place where the pictures are found."""
     if (ending := file.suffix.lower()) not in READERS:
-        what = (
-            "save it as CSV" if ending in (".xlsx", ".xls", ".ods") else f"give one that ends in {', '.join(READERS)}"
-        )
-        raise DataError(f"{file.name} is no data set file; {what}.")
+        advice = _OTHERS.get(ending, f"give one that ends in {', '.join(READERS)}")
+        raise DataError(f"{file.name} is no data set file; {advice}.")
     sentence = "{} cannot be read: {}; mend it or save it anew."
     with readable(DataError, lambda error: sentence.format(_shown(file), first_line(error))):
         table = READERS[ending](file, folder)
@@ -62,19 +62,21 @@ def texts_beside(folder: Path, files: Iterable[str]) -> Listed | None:
             pictures.append((name, stem))
         elif ending.lower() in BESIDE:
             texts[visible(stem).casefold()].append(name)
-    table = Listed([], folder)
+    table, given = Listed([], folder), {}
     for name, stem in pictures:
-        found = texts.pop(key, []) if (key := visible(stem).casefold()) in texts else texts.get(key, [])
-        table.rows.append({"file_name": name, "captions": _lines(folder / found[0]) if found else []})
+        found = texts.get(key := visible(stem).casefold(), [])
+        captions = [line for text in found for line in _lines(folder / text)]
         if not found:
-            table.faults[len(table.rows) - 1] = f"it has no caption; write one into {stem}.txt, beside {name}"
-    if len(table.faults) == len(table.rows):  # none has one, and perhaps none was meant to
+            table.faults[len(table.rows)] = f"it has no caption; write one into {stem}.txt, beside {name}"
+        elif (other := given.setdefault(key, name)) != name:
+            table.faults[len(table.rows)] = f"its caption in {found[0]} is that of {other} too; rename one of them"
+        table.rows.append({"file_name": name, "captions": captions})
+    if not given:  # no picture has one, and perhaps none was meant to
         return None
     if several := sum(len(row["captions"]) > 1 for row in table.rows):
         table.notes.append(f"{several} texts have several lines, each of which is a caption of its picture")
-    if texts:
-        names = ", ".join(found[0] for found in list(texts.values())[:3])
-        table.notes.append(f"what belongs to no picture is not read: {names}, {len(texts)} in all")
+    if others := [found[0] for key, found in texts.items() if key not in given]:
+        table.notes.append(f"what belongs to no picture is not read: {', '.join(others[:3])}, {len(others)} in all")
     return table
 
 

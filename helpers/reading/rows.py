@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 # The names, folded, of columns that may hold a picture's path, or a picture; the likeliest first.
 PATHS = ("filename", "image", "path", "filepath", "file", "imagepath", "imagename", "imagefile", "img", "imgpath")
+PATHS += ("picture", "photo")
 PICTURES = ("image", "img", "picture", "photo", "jpg", "jpeg", "png", "webp")
 MANY = 20  # values of a column that names splits, the mistyped ones among them
 

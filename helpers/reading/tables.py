@@ -53,10 +53,11 @@ def read_tables(
 def _tables(name: str, folder: Path | None, configuration: str | None) -> dict[str, Listed]:
     """The rows as the data set comes."""
     path = resolve(name)
+    path = path if path.exists() else resolve(name.strip())
     if not path.exists() or not name.strip():  # no name at all would mean the current folder
         place = locate(name, "dataset")
         # The Hub's files lie in a folder of this data set; what was packed is unpacked among the downloads of all.
-        home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="dataset")
+        home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=place, repo_type="dataset")
         caches = (config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
         return _loaded(name, lambda: _chosen(name, place, configuration), folder or home, (home, *caches))
     if path.is_dir() and configuration is not None:
