@@ -1,7 +1,9 @@
 """Errors that the helpers raise on purpose: one sentence each that names the thing and says what to do."""
 
+import math
 import os
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -60,6 +62,36 @@ def without_tokens(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """What a library's error says, in a few words and without a full stop, to stand inside a sentence."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    whole: bool = True,
+    above: bool = False,
+    kind: type[CaptioningError] = SettingsError,
+) -> Any:
+    """A number as Python has it, from one of Python, numpy or torch.
+
+    Args:
+        name: of the value, for the sentence.
+        value: what was given.
+        low, high: the smallest and the largest number allowed; with `above`, `low` itself is not.
+        whole: whether it must be a whole number.
+
+    Raises:
+        kind: it is none, or out of its range; True and False are none.
+    """
+    held = value.item() if getattr(value, "ndim", None) == 0 else value
+    is_number = isinstance(held, int if whole else (int, float)) and not isinstance(held, bool)
+    if not is_number or not low <= held <= high or (above and held == low):
+        range_ = f"above {low} up" if above else f"from {low}"
+        wanted = f"{'whole ' * whole}number {range_}{f' to {high}' if high < math.inf else ''}"
+        raise kind(f"{name} is {reprlib.repr(value)}; give a {wanted}.")
+    return held
 
 
 @contextmanager
