@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, set_seed
 
 from helpers.data import fingerprint, load_captions
+from helpers.device import check_weights
 from helpers.errors import CheckpointError, SettingsError
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
@@ -95,10 +96,12 @@ def save_captioner(trainer: Any) -> Path:
     captioner that was trained with other values is moved aside, not overwritten.
 
     Raises:
-        SettingsError: it could not be written; the old captioner is as it was, and the new one still in memory.
+        SettingsError: it could not be written, or a weight is no number; the old captioner is as it was, and the new
+            one still in memory.
     """
     settings = trainer.settings
     check_output(settings.output, settings.checkpoint)
+    model = check_weights(trainer.model)
     before, folder = finish_saving(settings.output), captioner_folder(settings.output)
     fresh, old = beside(folder, "new"), beside(folder, "old")
     record = {
@@ -113,7 +116,7 @@ def save_captioner(trainer: Any) -> Path:
     }
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        trainer.model.save_pretrained(fresh)
+        model.save_pretrained(fresh)
         trainer.processing_class.save_pretrained(fresh)
         (fresh / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
         # The record comes last: a folder that has one is whole.

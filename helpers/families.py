@@ -120,9 +120,11 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
     with _readable(name), enough_memory(f"the checkpoint {name}"):
         processor = _processor(name, place)
         if random_weights:
-            model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(place))
+            config = AutoConfig.from_pretrained(place)
+            model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)  # whatever it says
         else:
-            model, report = AutoModelForImageTextToText.from_pretrained(place, output_loading_info=True)
+            kind = {"dtype": torch.float32}  # half precision, as some are stored in, is too coarse to train
+            model, report = AutoModelForImageTextToText.from_pretrained(place, output_loading_info=True, **kind)
             if missing := sorted(report["missing_keys"]):
                 logger.warning("%s lacks %d weights, which start at random: %s …", name, len(missing), missing[0])
         return model.eval().to(best_device()), processor
@@ -191,7 +193,7 @@ def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
 def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
     """What the vision encoder sees, one vector per picture: the mean of the tokens that the text part reads."""
     with torch.inference_mode():
-        tokens = vision_encoder_of(model)(pixel_values.to(model.device)).last_hidden_state
+        tokens = vision_encoder_of(model)(moved(pixel_values, model)).last_hidden_state
     return tokens.float().mean(dim=1).cpu()  # (pictures, patches + 1, width) → (pictures, width)
 
 
@@ -199,6 +201,11 @@ def picture_tokens(model: PreTrainedModel) -> int:
     """How many tokens the text part is given of a picture: its patches and one class token."""
     vision = vision_encoder_of(model).config
     return (vision.image_size // vision.patch_size) ** 2 + 1
+
+
+def moved(values: torch.Tensor, model: PreTrainedModel) -> torch.Tensor:
+    """The values on the model's device; real numbers in the precision of its weights."""
+    return values.to(model.device, model.dtype if values.is_floating_point() else None)
 
 
 def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
@@ -225,8 +232,8 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
         Logits (batch, positions, vocabulary) and labels (batch, positions), where positions is the number of tokens,
         less one for GIT and BLIP; -100 marks padding.
     """
-    batch = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask", "labels")}
-    return family_of(model).aligned(model, batch)
+    names = ("pixel_values", "input_ids", "attention_mask", "labels")
+    return family_of(model).aligned(model, {name: moved(batch[name], model) for name in names})
 
 
 def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
         fresh: begin anew, without the checkpoints of an earlier training.
 
     Raises:
-        SettingsError: the disk is full or cannot be written to.
+        SettingsError: the disk is full or cannot be written to, or the loss is no number any more.
     """
     folder, began = checkpoints_folder(trainer.settings), time.perf_counter()
     try:
@@ -71,6 +71,9 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
         steps = (trainer.state.global_step, trainer.state.max_steps)
         trainer.state.log_history.append({"interrupted": True, "step": steps[0]})
         logger.warning("Stopped at step %d of %d; the model keeps what it has learnt.", *steps)
+    except SettingsError:  # the loss is no number any more: to go on would end in the same step
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except OSError as error:
         where = f"Training stopped at step {trainer.state.global_step} of {trainer.state.max_steps}"
         raise SettingsError(f"{where}: {error.strerror or error}; mend that, and train again.") from None

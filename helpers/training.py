@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 
 from helpers.creatures import attribute_columns
 from helpers.data import fingerprint
-from helpers.device import choose_precision
+from helpers.device import OneDevice, best_device, check_loss, choose_precision
 from helpers.errors import DataError, enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
@@ -45,10 +45,10 @@ def overfit_one_batch(
     Returns:
         The loss before each step, in nats per token.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    optimizer = torch.optim.AdamW(model.float().parameters(), lr=learning_rate)  # half precision loses small steps
     losses = []
-    for _ in range(steps):
-        loss = caption_loss(model, batch)  # of all captions at once: (), in nats
+    for step in range(steps):
+        loss = check_loss(caption_loss(model, batch), step, learning_rate)  # of all captions: (), in nats
         loss.backward()  # each parameter gets a gradient of its own shape
         optimizer.step()
         optimizer.zero_grad()  # or the next step would add to these gradients
@@ -64,7 +64,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
     padding to the longest caption of a batch costs little. Nor are there workers: prepared pictures are only copied.
     """
     precision = choose_precision(settings.precision)
-    return TrainingArguments(
+    return OneDevice(
         output_dir=str(checkpoints_folder(settings)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -74,6 +74,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         warmup_steps=settings.warmup,  # below 1, a share of all steps
         weight_decay=settings.weight_decay,
         seed=settings.seed,
+        use_cpu=best_device() == "cpu",  # or bf16 is refused there
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         eval_strategy="steps",
@@ -123,7 +124,7 @@ class CaptionTrainer(Trainer):
             raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
         self.settings, self.data = settings, data or fingerprint(dataset["train"])
         self.base = fingerprint_of_weights(settings.checkpoint)
-        vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
+        vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
         train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
         train.set_transform(transform)
@@ -148,7 +149,8 @@ class CaptionTrainer(Trainer):
         self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **_: Any
     ) -> Any:
         """`caption_loss`, in place of the model's own loss."""
-        loss = caption_loss(model, inputs)
+        values = self.settings.learning_rate, self.settings.precision
+        loss = check_loss(caption_loss(model, inputs), self.state.global_step, *values)
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(
@@ -157,7 +159,7 @@ class CaptionTrainer(Trainer):
         """The loss of one batch, the token ids generated from its pictures, and its labels. No logits are kept."""
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
-            loss = caption_loss(model, inputs)  # given all earlier words
+            loss = self.compute_loss(model, inputs)  # given all earlier words
             predictions = model.generate(  # (batch, tokens), greedy
                 **generation_inputs(inputs), max_new_tokens=self.settings.max_new_tokens, num_beams=1, do_sample=False
             )
