@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, set_seed
 
 from helpers.data import fingerprint, load_captions
 from helpers.device import check_weights
-from helpers.errors import CheckpointError, SettingsError
+from helpers.errors import CheckpointError, SettingsError, first_line
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
 from helpers.reading.locate import fingerprint_of_file, fingerprint_of_weights
@@ -134,7 +134,7 @@ def save_captioner(trainer: Any) -> Path:
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise SettingsError(
-            f"The captioner could not be saved in {settings.output} ({getattr(error, 'strerror', None) or error}); it "
+            f"The captioner could not be saved in {settings.output} ({first_line(error)}); it "
             "is still in memory: mend that, and run save_captioner(trainer) again."
         ) from None
     return folder

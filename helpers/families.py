@@ -6,7 +6,6 @@ VisionEncoderDecoder (a ViT and a GPT-2) keep the picture apart: their text part
 A tokenizer is set up when it is loaded: `tokenizer(caption)` begins and ends as the model is trained on it.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -26,10 +25,9 @@ from transformers import (
 )
 
 from helpers.device import best_device
-from helpers.errors import CheckpointError, enough_memory, first_line, readable
+from helpers.errors import CheckpointError, enough_memory, readable
+from helpers.reading.checkpoints import check_missing, fault, refuse_pointers
 from helpers.reading.locate import locate
-
-logger = logging.getLogger(__name__)
 
 Batch = Mapping[str, torch.Tensor]
 Pairs = tuple[torch.Tensor, torch.Tensor]  # logits (batch, positions, vocabulary), labels (batch, positions)
@@ -125,8 +123,7 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
         else:
             kind = {"dtype": torch.float32}  # half precision, as some are stored in, is too coarse to train
             model, report = AutoModelForImageTextToText.from_pretrained(place, output_loading_info=True, **kind)
-            if missing := sorted(report["missing_keys"]):
-                logger.warning("%s lacks %d weights, which start at random: %s …", name, len(missing), missing[0])
+            check_missing(name, report["missing_keys"], len(model.state_dict()))
         return model.eval().to(best_device()), processor
 
 
@@ -150,7 +147,7 @@ def _processor(name: str, place: str) -> ProcessorMixin:
     processor = family.processor.from_pretrained(place, backend="pil")
     tokenizer = tokenizer_of(processor)
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
-        raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
+        raise ValueError("its vocabulary has no words")
     family.set_up(tokenizer, config)
     positions = config.get_text_config(decoder=True).max_position_embeddings
     tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
@@ -159,15 +156,16 @@ def _processor(name: str, place: str) -> ProcessorMixin:
 
 def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
     """The family and the config of the checkpoint in a place that was located."""
+    refuse_pointers(name)
     if (kind := PretrainedConfig.get_config_dict(place)[0].get("model_type")) in FAMILIES:
         return FAMILIES[kind], AutoConfig.from_pretrained(place)
-    what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
-    raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
+    if not kind:
+        raise ValueError("its config.json names no family")
+    raise CheckpointError(f"{name} is a model of the family {kind}; choose a checkpoint of {', '.join(FAMILIES)}.")
 
 
 def _readable(name: str) -> AbstractContextManager:
-    sentence = "The checkpoint {} cannot be read ({}); copy or download it again, or name another."
-    return readable(CheckpointError, lambda error: sentence.format(name, first_line(error)))
+    return readable(CheckpointError, lambda error: fault(name, error))
 
 
 def image_processor_of(processor: Any) -> Any:

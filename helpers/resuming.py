@@ -12,7 +12,7 @@ from zipfile import BadZipFile, ZipFile
 
 from safetensors import SafetensorError, safe_open
 
-from helpers.errors import SettingsError
+from helpers.errors import SettingsError, first_line
 from helpers.paths import beside, captioner_folder, resolve, write_whole
 from helpers.settings import Settings
 
@@ -76,7 +76,7 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
         raise
     except OSError as error:
         where = f"Training stopped at step {trainer.state.global_step} of {trainer.state.max_steps}"
-        raise SettingsError(f"{where}: {error.strerror or error}; mend that, and train again.") from None
+        raise SettingsError(f"{where}: {first_line(error)}; mend that, and train again.") from None
     finally:
         trainer.seconds = time.perf_counter() - began
         trainer.model.eval()
