@@ -20,6 +20,7 @@ from helpers.device import check_weights
 from helpers.errors import CheckpointError, SettingsError, first_line
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
+from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_file, fingerprint_of_weights
 from helpers.resuming import other_base, unfinished
 from helpers.settings import Settings, profile_name
@@ -165,6 +166,7 @@ def load_or_train(
     """
     if not isinstance(settings, Settings):
         raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
+    dataset = None if dataset is None else own_splits(dataset, "train", "validation")
     record = finish_saving(settings.output)
     data = fingerprint(dataset["train"]) if record and dataset else None
     why = differences(record, settings, data, fingerprint_of_weights(settings.checkpoint)) if record else ""

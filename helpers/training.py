@@ -12,10 +12,11 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from helpers.creatures import attribute_columns
 from helpers.data import fingerprint
 from helpers.device import OneDevice, best_device, check_loss, choose_precision
-from helpers.errors import DataError, enough_memory
+from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
+from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
 from helpers.resuming import best_row, checkpoints_folder, improved, resumable
 from helpers.settings import Settings
@@ -120,18 +121,15 @@ class CaptionTrainer(Trainer):
         self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
     ):
         check_output(settings.output, settings.checkpoint)
-        if lacking := [split for split in ("train", "validation") if not len(dataset.get(split, ()))]:
-            raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
-        self.settings, self.data = settings, data or fingerprint(dataset["train"])
+        learnt, held_out = own_splits(dataset, "train", "validation").values()
+        self.settings, self.data = settings, data or fingerprint(learnt)
         self.base = fingerprint_of_weights(settings.checkpoint)
         vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
-        train = prepare_pictures(dataset["train"], processor)
         transform = CaptionTransform(processor, seed=settings.seed)
-        train.set_transform(transform)
-        check_captions([text for captions in dataset["train"]["captions"] for text in captions], transform, settings)
-        held_out = dataset["validation"]
-        validation = prepare_pictures(held_out, processor)
-        validation.set_transform(CaptionTransform(processor, sample=False))  # one loss for every epoch
+        train = prepare_pictures(learnt, processor).with_transform(transform)
+        check_captions([text for captions in learnt["captions"] for text in captions], transform, settings)
+        always_the_first = CaptionTransform(processor, sample=False)  # one loss for every epoch
+        validation = prepare_pictures(held_out, processor).with_transform(always_the_first)
         super().__init__(
             model=model,
             args=training_arguments(settings),
