@@ -1,8 +1,6 @@
 """Inference: captions of pictures in batches, by greedy or beam search, with confidence and word probabilities."""
 
 import logging
-import os
-import reprlib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from helpers.errors import ImageError, SettingsError, enough_memory
-from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
+from helpers.errors import ImageError, enough_memory, number
+from helpers.families import end_token_id, family_of, generation_inputs, moved, tokenizer_of
 from helpers.paths import resolve, write_whole
-from helpers.reading.pictures import SUFFIXES, load_image
+from helpers.reading.given import list_of_pictures
+from helpers.reading.pictures import SUFFIXES, check_image, load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
 
 logger = logging.getLogger(__name__)
@@ -55,7 +53,7 @@ def caption_images(
     Args:
         model: a captioner.
         processor: its processor.
-        images: anything that `load_image` takes.
+        images: a list of anything that `load_image` takes, or a split with the column image.
         batch_size: pictures at a time.
         num_beams: captions that the search keeps at a time; 1 is greedy.
         max_new_tokens: the most tokens of a caption, its end token included.
@@ -68,19 +66,16 @@ def caption_images(
         SettingsError: a number is out of its range.
         MemoryShortage: there is too little memory; the message says which numbers to lower.
     """
-    if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or not hasattr(images, "__len__"):
-        raise ImageError(f"{reprlib.repr(images)} is no list of pictures; put one picture in brackets: [picture].")
+    images = list_of_pictures(images)
     numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise SettingsError(f"{name} is {reprlib.repr(value)}; give a whole number from 1.")
+    batch_size, num_beams, max_new_tokens = (number(name, value, 1) for name, value in numbers.items())
     model.eval()
     captions, kept = [], []
     for start in range(0, len(images), batch_size):
         pictures = [load_image(image) for image in images[start : start + batch_size]]
         kept += [kept_share(picture.size, processor) for picture in pictures]
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
-        pixel_values = normalized_pixels(pixels, processor).to(model.device)  # float, the same shape
+        pixel_values = moved(normalized_pixels(pixels, processor), model)  # float, the same shape
         with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
             out = model.generate(
                 **generation_inputs({"pixel_values": pixel_values}),

@@ -105,7 +105,9 @@ def test_a_caption_does_not_change():
         caption.text = "a dog"
 
 
-@pytest.mark.parametrize("images", ["a.png", b"bytes", Image.new("RGB", (8, 8)), None, iter([])])
+@pytest.mark.parametrize(
+    "images", ["a.png", b"bytes", Image.new("RGB", (8, 8)), None, np.zeros((8, 8)), torch.zeros(8, 8, 3)]
+)
 def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
     with pytest.raises(ImageError, match="in brackets"):
         caption_images(talker, processor, images)

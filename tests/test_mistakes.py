@@ -30,7 +30,7 @@ from helpers.paths import ROOT, resolve
 from helpers.reading import pictures
 from helpers.reading.pictures import load_image
 from helpers.settings import Settings
-from helpers.training import CaptionTrainer
+from helpers.training import CaptionTrainer, training_arguments
 from helpers.transforms import CaptionTransform, prepare_pictures
 
 PAGE = ROOT / "docs" / "when-something-goes-wrong.md"
@@ -569,6 +569,14 @@ def _(room):
 # Names
 
 
+def copied(room, name: str, content: bytes | None) -> None:
+    """Loads a copy of the checkpoint in which one file has other content, or is not there."""
+    for path in Path(room.settings.checkpoint).iterdir():
+        if path.name != name or content is not None:
+            room.file(f"model/{path.name}", content if path.name == name else path.read_bytes())
+    load_checkpoint(str(room.folder / "model"))
+
+
 @mistake("Names and values", "A checkpoint's name is mistyped")
 def _(room):
     load_checkpoint("models/git-tny")
@@ -592,10 +600,40 @@ def _(room):
 
 @mistake("Names and values", "A checkpoint's weights are damaged")
 def _(room):
-    for path in Path(room.settings.checkpoint).iterdir():
-        content = path.read_bytes()
-        room.file(f"model/{path.name}", content[: len(content) // 2] if path.suffix == ".safetensors" else content)
+    content = (Path(room.settings.checkpoint) / "model.safetensors").read_bytes()
+    copied(room, "model.safetensors", content[: len(content) // 2])
+
+
+@mistake("Names and values", "Git LFS was not installed when a checkpoint was cloned")
+def _(room):
+    copied(room, "model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+
+
+@mistake("Names and values", "Only the model was saved, without its processor")
+def _(room):
+    copied(room, "processor_config.json", None)
+
+
+@mistake("Names and values", "A file of a checkpoint is damaged")
+def _(room):
+    copied(room, "tokenizer.json", b"{cut")
+
+
+@mistake("Names and values", "A checkpoint is an adapter without its base")
+def _(room):
+    room.file("model/adapter_config.json", "{}")
     load_checkpoint(str(room.folder / "model"))
+
+
+@mistake("Names and values", "The folder above a checkpoint is named")
+def _(room):
+    room.file("model/checkpoint-500/config.json", "{}")
+    load_checkpoint(str(room.folder / "model"))
+
+
+@mistake("Names and values", "A precision does not work on this device")
+def _(room):
+    training_arguments(room.settings.with_changes(precision="fp16"))
 
 
 @mistake("Names and values", "CAPTIONING_PROFILE names no profile")

@@ -1,4 +1,4 @@
-"""The columns of a data set that hold pictures and captions, and the captions of a row, found by what they look like."""
+"""Columns of pictures and of captions, found by what their names look like, and the captions of a row."""
 
 import ast
 import json

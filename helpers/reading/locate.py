@@ -132,7 +132,7 @@ def fingerprint_of_file(file: Path) -> str:
     if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name):
         return blob.name[:16]
     state = file.stat()
-    return _sha256(file, state.st_ino, state.st_size, state.st_mtime_ns)[:16]
+    return _sha256(file, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)[:16]
 
 
 @functools.cache
