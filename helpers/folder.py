@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 TABLES = ("csv", "jsonl")
 COLUMNS = ("file_name", "caption", "confidence", "reason")
+PAUSE = 2  # seconds until a table is written again, whole: one of 20,000 rows takes a twentieth of a second
 Row = dict[str, Any]  # of the columns; or of a table that was there, with what else it holds
 
 
@@ -42,8 +44,9 @@ def caption_folder(
 ) -> list[Row]:
     """Captions every picture in a folder; hidden files and what lies behind links to folders are left out.
 
-    What is written after each batch is whole, and what was there stays: a picture that has a caption there is not read
-    again. So a run that was stopped goes on where it stopped, and captions that were mended by hand are kept.
+    What is written, a text after each batch and a table every few seconds, is whole, and what was there stays: a
+    picture that has a caption there is not read again. So a run that was stopped goes on where it stopped, and captions
+    that were mended by hand are kept.
 
     Args:
         model, processor, batch_size, num_beams, max_new_tokens: as `caption_images` takes them.
@@ -82,15 +85,20 @@ def caption_folder(
             tempfile.TemporaryFile(dir=at).close()
     replaced = {_shown(name) for name in waiting}
     lines = [row for row in old if row["file_name"] not in replaced]
-    for fresh in _captioned(model, processor, place, waiting, batch_size, numbers):
-        rows |= fresh
-        lines += [{key: value for key, value in row.items() if value not in ("", None)} for row in fresh.values()]
-        said = {name: row["caption"] for name, row in fresh.items() if row["caption"]}
-        beside = {(place / name).with_suffix(".txt"): caption + "\n" for name, caption in said.items()}
-        files = {table: _table(lines, write)} if write in TABLES else beside if write else {}
-        for file, text in files.items():
-            with _writing(file.name, "mend that and call again; the captions so far stay"):
-                write_whole(file, text)
+    due = 0.0
+    try:
+        for fresh in _captioned(model, processor, place, waiting, batch_size, numbers):
+            rows |= fresh
+            lines += [{key: value for key, value in row.items() if value not in ("", None)} for row in fresh.values()]
+            for name, row in fresh.items():
+                if write == "txt" and row["caption"]:
+                    _write((place / name).with_suffix(".txt"), row["caption"] + "\n")
+            if write in TABLES and time.monotonic() >= due:
+                _write(table, _table(lines, write))
+                due = time.monotonic() + PAUSE
+    finally:  # of a run that somebody stops, too
+        if write in TABLES and waiting:
+            _write(table, _table(lines, write))
     if faults := [row for row in rows.values() if row["reason"]]:
         first = "{file_name}: {reason}".format(**faults[0])
         logger.warning(
@@ -236,6 +244,11 @@ def _table(rows: list[Row], form: str) -> str:
     writer.writerows(rows)
     # Spreadsheets take a table for one in UTF-8 only with this mark, and without other letters it makes no difference.
     return ("" if text.getvalue().isascii() else "\ufeff") + text.getvalue()
+
+
+def _write(file: Path, text: str) -> None:
+    with _writing(file.name, "mend that and call again; the captions so far stay"):
+        write_whole(file, text)
 
 
 @contextmanager

@@ -334,3 +334,14 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(named, fill, place, said, mo
     with pytest.raises(SettingsError, match=r"2\.txt"):
         named(write="txt")
     assert texts(place) == {"0.txt": f"{said[0]}\n", "1.txt": f"{said[1]}\n"}
+
+
+@pytest.mark.parametrize(("pause", "times"), [(0, 4), (60, 2)])
+def test_a_table_is_written_again_after_a_while_and_at_the_end(named, fill, place, monkeypatch, pause, times):
+    fill(**{f"{i}.png": i for i in range(3)})
+    written, write_whole = [], module.write_whole
+    monkeypatch.setattr(module, "PAUSE", pause)
+    monkeypatch.setattr(module, "write_whole", lambda *args: written.append(1) or write_whole(*args))
+    named(write="jsonl", batch_size=1)
+    assert len(written) == times
+    assert len((place / "captions.jsonl").read_text().splitlines()) == 3
