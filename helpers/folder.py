@@ -121,7 +121,7 @@ def _captioned(
                         raise ImageError("its name is not in UTF-8; rename it.")
                     pictures[name] = load_image(place / name)
                 except ImageError as error:
-                    rows[name] = _row(name, reason=str(error).replace(f"{place}/", "").rstrip("."))
+                    rows[name] = _row(name, reason=str(error).replace(str(place / name), "it").rstrip("."))
             try:
                 images = list(pictures.values())
                 said = caption_batch(model, processor, images, batch_size=size, **numbers) if images else []

@@ -85,7 +85,7 @@ def test_each_picture_is_a_row_with_its_caption_or_the_reason_why_it_has_none(na
     assert captions(rows) == {"0.jpeg": said[0], "1.PNG": said[1], "3.png": "", "in/2.png": said[2]}
     assert [0 <= row["confidence"] == round(row["confidence"], 3) <= 1 for row in rows if row["caption"]] == [True] * 3
     assert [(row["confidence"], str(place) in row["reason"]) for row in rows if row["reason"]] == [(None, False)]
-    assert "1 of 4 pictures have no caption; the first is 3.png: 3.png is no picture" in log.text
+    assert "1 of 4 pictures have no caption; the first is 3.png: it is no picture" in log.text
     assert captions(named("artifacts/mine", nested=False)).keys() == {"0.jpeg", "1.PNG", "3.png"}
     assert not list(place.glob("captions.*"))
 
