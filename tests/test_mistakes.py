@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,13 +19,14 @@ import pytest
 from datasets import ClassLabel, DatasetDict
 from PIL import Image
 
-from helpers import inference, training
+from helpers import folder, inference, training
 from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
-from helpers.errors import CaptioningError
+from helpers.errors import CaptioningError, enough_memory
 from helpers.families import load_checkpoint
+from helpers.folder import caption_folder
 from helpers.hub import share
-from helpers.inference import caption_images
+from helpers.inference import Caption, caption_images
 from helpers.notebook import serve_folder
 from helpers.paths import ROOT, resolve
 from helpers.reading import pictures
@@ -194,6 +196,93 @@ def _(room):
 def _(room):
     model, processor = load_checkpoint(room.settings.checkpoint)
     caption_images(model, processor, [png(0, (400, 100)), png(1, (100, 100))], max_new_tokens=2)
+
+
+# A folder's captions
+
+
+def caption_photos(room, **options: Any) -> None:
+    """Captions the photos of the room, of which there is one."""
+    room.file("photos/a.png", png())
+    room.then()
+    caption_folder(*load_checkpoint(room.settings.checkpoint), room.folder / "photos", max_new_tokens=4, **options)
+
+
+@mistake("Captions of a folder", "A folder to caption holds no pictures")
+def _(room):
+    (room.folder / "empty").mkdir()
+    caption_folder(*load_checkpoint(room.settings.checkpoint), room.folder / "empty")
+
+
+@mistake("Captions of a folder", "Captions are asked for in a form that is not known")
+def _(room):
+    caption_photos(room, write="json")
+
+
+@mistake("Captions of a folder", "The folder may only be read")
+def _(room):
+    def read_only(dir: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    room.monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "The table that is there has other columns")
+def _(room):
+    room.file("photos/captions.csv", "picture,text\na.png,mine\n")
+    caption_photos(room, write="csv")
+
+
+@mistake("Captions of a folder", "The disk is full in the middle of a folder")
+def _(room):
+    def no_space(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    room.monkeypatch.setattr(folder, "write_whole", no_space)
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "Some pictures have a caption already", goes_on=True)
+def _(room):
+    room.file("photos/a.txt", "mine")
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "Two pictures would share a text", goes_on=True)
+def _(room):
+    room.file("photos/a.jpg", png(1))
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "A text beside a picture is empty", goes_on=True)
+def _(room):
+    room.file("photos/a.txt", "")
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "A picture of the folder is damaged", goes_on=True)
+def _(room):
+    room.file("photos/b.png", png(1)[:500])
+    caption_photos(room)
+
+
+@mistake("Captions of a folder", "Some pictures are of a kind that is not read", goes_on=True)
+def _(room):
+    room.file("photos/b.svg", "<svg/>")
+    caption_photos(room)
+
+
+@mistake("Captions of a folder", "Memory is short for a batch", goes_on=True)
+def _(room):
+    def short(model: Any, processor: Any, pictures: list[Any], *, batch_size: int, **_: Any) -> list[Caption]:
+        if batch_size == 1:
+            return [Caption("a creature", 0.5, ())]
+        with enough_memory("captioning", batch_size=batch_size):
+            full()
+
+    room.monkeypatch.setattr(folder, "caption_batch", short)
+    caption_photos(room, batch_size=2)
 
 
 # Data
