@@ -3,6 +3,8 @@
 import hashlib
 import logging
 from collections import Counter
+from os import PathLike
+from reprlib import repr as shortened
 from typing import Any
 
 import imagehash
@@ -155,6 +157,9 @@ def _read(
     split_column: str | None,
 ) -> tuple[DatasetDict, list[dict], list[dict], int]:
     """The splits, what had to be left out, what was read otherwise than it stands, and how many rows there were."""
+    if not isinstance(name, (str, PathLike)):
+        advice = "save a data set that is loaded with save_to_disk, and give that folder"
+        raise DataError(f"{shortened(name)} is no name of a folder, a file or a Hub id; {advice}.")
     if not isinstance(caption_columns, (str, list, tuple, type(None))):
         raise DataError(f"caption_columns is {caption_columns!r}; give a name, or a list of names.")
     splits, left_out, notes, rows = DatasetDict(), [], [], 0

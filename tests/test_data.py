@@ -291,6 +291,12 @@ def test_too_few_different_pictures_to_divide_raise(tmp_path):
         load_captions(folder)
 
 
+@pytest.mark.parametrize("name", [5, None, ["a"], {"train": 1}, Dataset.from_dict({"a": [1]})])
+def test_what_is_no_name_is_said(name):
+    with pytest.raises(DataError, match="is no name of a folder"):
+        load_captions(name)
+
+
 def test_too_few_rows_to_divide_raise(tmp_path):
     with pytest.raises(DataError, match=r"2.*3"):
         load_captions(csv_of(tmp_path, 2))

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from datasets import ClassLabel, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict
 from PIL import Image
 
 from helpers import folder, inference, training
@@ -473,6 +473,16 @@ def _(room):
 @mistake("Data", "A list of captions in a cell cannot be read", goes_on=True)
 def _(room):
     load_captions(room.set(["00.png", "['a picture' 'it is a picture']"]))
+
+
+@mistake("Data", "A caption holds signs that cannot be seen", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", "a\u200b picture"]))
+
+
+@mistake("Data", "A data set is given where its name is wanted")
+def _(room):
+    load_captions(Dataset.from_dict({"image": [], "captions": []}))
 
 
 @mistake("Data", "A caption is missing", goes_on=True)

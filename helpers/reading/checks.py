@@ -42,10 +42,11 @@ def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) 
         raise DataError(f"{name}: no row of the split {split} can be read; of the first one: {table.faults.get(0)}.")
     picture = picture_column(table, name)
     texts = caption_columns(table, name, asked, picture)
-    captions, spared, faults = [], [], {}
+    captions, spared, faults, hidden = [], [], {}, 0
     for i, row in enumerate(table.rows.select_columns(texts) if isinstance(table, Stored) else table.rows):
-        good, bad = captions_of(row, texts)
+        good, bad, signs = captions_of(row, texts)
         captions.append(good)
+        hidden += signs
         if not good:
             faults[i] = bad[0]
         spared += [(kind, i) for kind, _ in bad] if good else []
@@ -63,6 +64,7 @@ def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) 
         dataset = table.dataset([rows[0] for rows in groups], picture, texts, together, digests)
         notes += _grouped(table, groups, dataset.column_names)
     notes += [table.find.note] if table.find.note else []
+    notes += [f"signs that cannot be seen are taken out of {hidden} captions"] if hidden else []
     return Checked(dataset, dict(sorted(faults.items())), notes, len(captions))
 
 

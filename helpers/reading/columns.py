@@ -5,6 +5,7 @@ import json
 import re
 from contextlib import suppress
 from typing import Any
+from unicodedata import normalize
 
 from datasets import ClassLabel
 
@@ -71,8 +72,10 @@ def passed_over(table: Listed, picture: str, texts: list[str]) -> list[str]:
     return [*notes, told] if others else notes
 
 
-def captions_of(row: dict[str, Any], columns: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """The captions of a row that can be used, and what is wrong with the others: its kind, and the sentence.
+def captions_of(row: dict[str, Any], columns: list[str]) -> tuple[list[str], list[tuple[str, str]], int]:
+    """The captions of a row that can be used; what is wrong with the others, its kind and the sentence; hidden signs.
+
+    Signs that cannot be seen are taken out; the number is that of the captions that held some.
 
     A column holds one or a list of them, as texts, as {"raw": text}, as Karpathy's splits keep them, or as a list that
     was written as a text. Of several columns, those that a row leaves empty do not count.
@@ -80,13 +83,14 @@ def captions_of(row: dict[str, Any], columns: list[str]) -> tuple[list[str], lis
     values = [_listed(row.get(column)) for column in columns]
     texts = [_raw(text) for value in values for text in (value if isinstance(value, list) else [value])]
     texts = [text for text in texts if len(columns) == 1 or text not in (None, "")] or [None]
-    good, bad = [], []
+    good, bad, hidden = [], [], 0
     for text in texts:
         if fault := _caption_fault(text, f"in the column {' or '.join(columns)}"):
             bad.append(fault)
         else:
-            good.append(text.strip())
-    return good, bad
+            good.append(visible(text).strip())
+            hidden += len(good[-1]) < len(normalize("NFC", text).strip())
+    return good, bad, hidden
 
 
 def _listed(value: Any) -> Any:

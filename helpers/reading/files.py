@@ -97,6 +97,8 @@ def _text(file: Path) -> str:
     content = file.read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16")
+    if b"\0" in content:
+        raise DataError(f"{_shown(file)} is no text in UTF-8, for it holds zeros; save it anew as UTF-8.")
     return content.decode("utf-8-sig", errors="surrogateescape")
 
 
@@ -107,7 +109,7 @@ def _named(cells: list[str]) -> bool:
 
 def _cells(text: str) -> tuple[list[str], str]:
     """The cells of the first line that holds any, and what divides them."""
-    first = next((line for line in text.split("\n") if line.strip()), "").rstrip("\r")
+    first = next((line for line in io.StringIO(text, newline="") if line.strip()), "").rstrip("\r\n")
     divided = {d: next(csv.reader([first], delimiter=d), []) for d in ",;\t|"}
     delimiter = max(divided, key=lambda d: (len(divided[d]) > 1 and _named(divided[d]), len(divided[d])))
     return divided[delimiter], delimiter
@@ -142,7 +144,7 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], int, str]]:
 
 
 def _csv_table(file: Path, folder: Path | None) -> Listed:
-    text, notes = _text(file), []
+    text, notes = re.sub(r"\A\s*sep=.\r?\n", "", _text(file), flags=re.IGNORECASE), []  # which Excel writes
     first, delimiter = _cells(text)
     limit = csv.field_size_limit(
         len(text) + 1

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from helpers.reading.pictures import SUFFIXES
 from helpers.text import folded, visible
@@ -63,7 +64,7 @@ class Finder:
 
     def _meant(self, plain: str) -> list[str]:
         """What a name may mean inside the folder; of a path on another machine, its end."""
-        parts = [part for part in plain.split("/") if part not in ("", ".")]
+        parts = [part for part in unquote(plain).split("/") if part not in ("", ".")]  # %20, as in addresses
         if _ROOTED.match(plain) and not os.path.exists(self._path(plain)):
             return ["/".join(parts[start:]) for start in range(len(parts))]
         return ["/".join(parts), *["/".join(parts[1:])] * (parts[:1] == [self.folder.name])]
