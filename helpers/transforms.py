@@ -18,7 +18,7 @@ from helpers.reading.pictures import load_image
 
 logger = logging.getLogger(__name__)
 
-PREPARATION = 3  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
+PREPARATION = 4  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 MUCH_CUT = 0.8  # a centre crop that leaves less than this share of a picture is logged
 
