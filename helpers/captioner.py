@@ -16,9 +16,11 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, set_seed
 
 from helpers.data import fingerprint, load_captions
-from helpers.errors import CheckpointError, SettingsError
+from helpers.device import check_weights
+from helpers.errors import CheckpointError, SettingsError, first_line
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
+from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_file, fingerprint_of_weights
 from helpers.resuming import other_base, unfinished
 from helpers.settings import Settings, profile_name
@@ -95,10 +97,12 @@ def save_captioner(trainer: Any) -> Path:
     captioner that was trained with other values is moved aside, not overwritten.
 
     Raises:
-        SettingsError: it could not be written; the old captioner is as it was, and the new one still in memory.
+        SettingsError: it could not be written, or a weight is no number; the old captioner is as it was, and the new
+            one still in memory.
     """
     settings = trainer.settings
     check_output(settings.output, settings.checkpoint)
+    model = check_weights(trainer.model)
     before, folder = finish_saving(settings.output), captioner_folder(settings.output)
     fresh, old = beside(folder, "new"), beside(folder, "old")
     record = {
@@ -113,7 +117,7 @@ def save_captioner(trainer: Any) -> Path:
     }
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        trainer.model.save_pretrained(fresh)
+        model.save_pretrained(fresh)
         trainer.processing_class.save_pretrained(fresh)
         (fresh / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
         # The record comes last: a folder that has one is whole.
@@ -131,7 +135,7 @@ def save_captioner(trainer: Any) -> Path:
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise SettingsError(
-            f"The captioner could not be saved in {settings.output} ({getattr(error, 'strerror', None) or error}); it "
+            f"The captioner could not be saved in {settings.output} ({first_line(error)}); it "
             "is still in memory: mend that, and run save_captioner(trainer) again."
         ) from None
     return folder
@@ -162,6 +166,7 @@ def load_or_train(
     """
     if not isinstance(settings, Settings):
         raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
+    dataset = None if dataset is None else own_splits(dataset, "train", "validation")
     record = finish_saving(settings.output)
     data = fingerprint(dataset["train"]) if record and dataset else None
     why = differences(record, settings, data, fingerprint_of_weights(settings.checkpoint)) if record else ""

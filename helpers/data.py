@@ -3,6 +3,8 @@
 import hashlib
 import logging
 from collections import Counter
+from os import PathLike
+from reprlib import repr as shortened
 from typing import Any
 
 import imagehash
@@ -12,7 +14,8 @@ from datasets import Dataset, DatasetDict
 from helpers.errors import DataError
 from helpers.reading import copies
 from helpers.reading.checks import usable
-from helpers.reading.rows import SPLITS
+from helpers.reading.looks import perceptual_hash
+from helpers.reading.names import split_of
 from helpers.reading.tables import read_tables
 
 logger = logging.getLogger(__name__)
@@ -23,16 +26,21 @@ def load_captions(
     *,
     caption_columns: str | list[str] | None = None,
     images: str | None = None,
+    config: str | None = None,
+    split_column: str | None = None,
     seed: int = 0,
     max_left_out: float = 0.05,
 ) -> DatasetDict:
     """Loads a captioned data set and checks every row.
 
     Args:
-        name: a folder, a file (csv, jsonl, json, parquet) or a Hub id. A table holds the picture's path, relative to
-            `images`, in a column named file_name, image or path.
+        name: a folder, a file (csv, tsv, txt, jsonl, json, parquet, tar) or a Hub id. A table holds the picture's path,
+            relative to `images`, in a column named file_name, image or path; a folder holds such a table, or a text
+            beside each picture.
         caption_columns: the columns that hold captions; found by their usual names where None.
-        images: the folder that paths in a table are relative to; the table's own folder where None.
+        images: the folder that paths in a table are relative to; where None, the table's own or one beside it.
+        config: which configuration, of a data set that has several.
+        split_column: the column that names each row's split; where None, one called split or that names splits alone.
         seed: of the division, where the data set does not come divided.
         max_left_out: the largest share of rows that may be left out.
 
@@ -48,8 +56,7 @@ def load_captions(
         raise DataError(f"max_left_out is {max_left_out!r}; give a share from 0 to 1.")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DataError(f"seed is {seed!r}; give a whole number from 0.")
-    splits, left_out = _read(name, caption_columns, images)
-    rows = sum(len(split) for split in splits.values()) + len(left_out)
+    splits, left_out, notes, rows = _read(name, caption_columns, images, config, split_column)
     kinds = Counter(entry["kind"] for entry in left_out)
     counted = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common())
     if len(left_out) > max_left_out * rows:
@@ -63,34 +70,49 @@ def load_captions(
     if left_out:
         message = "%s: left out %d of %d rows, %s; data_report(%r) lists them."
         logger.warning(message, name, len(left_out), rows, counted, name)
-    divided = _divided(splits, name, seed)
-    divided.left_out = left_out  # for data_report, which then need not read again
+    divided = _divided(splits, name, seed, notes)
+    for note in notes:
+        logger.warning("%s: %s.", name, note["reason"])
+    divided.left_out, divided.notes = left_out, notes  # for data_report, which then need not read again
     return divided
 
 
 def data_report(
-    name: str | DatasetDict, *, caption_columns: str | list[str] | None = None, images: str | None = None
+    name: str | DatasetDict,
+    *,
+    caption_columns: str | list[str] | None = None,
+    images: str | None = None,
+    config: str | None = None,
+    split_column: str | None = None,
 ) -> Dataset:
-    """The same reading as a table: what was kept of each split, and each row that was left out, with the reason.
+    """The same reading as a table: what was kept of each split, rows that were left out, what was read otherwise.
 
     Args:
         name: what `load_captions` gave, or a name as it takes it, which is read then.
-        caption_columns, images: as `load_captions` takes them, with a name.
+        caption_columns, images, config, split_column: as `load_captions` takes them, with a name.
 
     Returns:
-        A Dataset with the columns split, row (its number, or "all" for a split's own line), pictures, captions,
+        A Dataset with the columns split, row (its number as it is read, "all" for a split's own line, "note" for what
+        was not read as it stands: names, codings, captions that stand apart), pictures, captions,
         identical_pictures (how many pictures of the split stand in it more than once), in_other_splits (how many stand
         in another split too, or look nearly the same as one that does) and reason.
     """
-    loaded = isinstance(name, DatasetDict)
-    splits, left_out = (name, getattr(name, "left_out", [])) if loaded else _read(name, caption_columns, images)
+    if isinstance(name, DatasetDict):
+        splits, left_out, notes = name, getattr(name, "left_out", []), getattr(name, "notes", None)
+        notes = (
+            _notes("", ["it is a copy, or not of load_captions: what was left out is not known"])
+            if notes is None
+            else notes
+        )
+    else:
+        splits, left_out, notes, _ = _read(name, caption_columns, images, config, split_column)
     shared, rows = copies.in_other_splits(copies.groups_by_split(splits)), []
     for split, numbers in copies.numbers_of_bytes(splits).items():
         repeated = sum(count for count in Counter(numbers.tolist()).values() if count > 1)
         counts = {"pictures": len(numbers), "captions": sum(map(len, splits[split]["captions"]))}
         counts |= {"identical_pictures": repeated, "in_other_splits": shared[split]}
         rows.append({"split": split, "row": "all", **counts, "reason": ""})
-    rows += [dict.fromkeys(counts, 0) | entry for entry in left_out]
+    rows += [dict.fromkeys(counts, 0) | entry for entry in left_out + notes]
     return Dataset.from_list(rows)
 
 
@@ -109,7 +131,7 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
     """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ, few where one is a copy."""
-    return [copies.perceptual_hash(picture) for picture in dataset["image"]]
+    return [perceptual_hash(picture) for picture in dataset["image"]]
 
 
 def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[int, int, int]]:
@@ -127,20 +149,36 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(name: str, caption_columns: str | list[str] | None, images: str | None) -> tuple[DatasetDict, list[dict]]:
-    """The splits with the columns image and captions, and what had to be left out of them."""
+def _read(
+    name: str,
+    caption_columns: str | list[str] | None,
+    images: str | None,
+    config: str | None,
+    split_column: str | None,
+) -> tuple[DatasetDict, list[dict], list[dict], int]:
+    """The splits, what had to be left out, what was read otherwise than it stands, and how many rows there were."""
+    if not isinstance(name, (str, PathLike)):
+        advice = "save a data set that is loaded with save_to_disk, and give that folder"
+        raise DataError(f"{shortened(name)} is no name of a folder, a file or a Hub id; {advice}.")
     if not isinstance(caption_columns, (str, list, tuple, type(None))):
         raise DataError(f"caption_columns is {caption_columns!r}; give a name, or a list of names.")
-    splits, left_out = DatasetDict(), []
-    for split, table in read_tables(str(name), images).items():
-        splits[split], faults = usable(table, name, split, caption_columns)
-        left_out += [{"split": split, "row": str(i), "kind": kind, "reason": why} for i, (kind, why) in faults.items()]
-    return splits, left_out
+    splits, left_out, notes, rows = DatasetDict(), [], [], 0
+    for split, table in read_tables(str(name), images, config, split_column).items():
+        checked = usable(table, name, split, caption_columns)
+        splits[split], rows = checked.dataset, rows + checked.rows
+        notes += _notes(split, checked.notes)
+        faults = checked.faults.items()
+        left_out += [{"split": split, "row": str(i), "kind": kind, "reason": why} for i, (kind, why) in faults]
+    return splits, left_out, notes, rows
 
 
-def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
+def _notes(split: str, reasons: list[str]) -> list[dict[str, str]]:
+    return [{"split": split, "row": "note", "kind": "", "reason": reason} for reason in reasons]
+
+
+def _divided(splits: DatasetDict, name: str, seed: int, notes: list[dict]) -> DatasetDict:
     """The three splits: what is there stays, what is missing is taken from train, copies together."""
-    splits = _renamed(splits, name)
+    splits = _renamed(splits, name, notes)
     missing = [split for split in ("test", "validation") if split not in splits]
     # Looking for nearly the same pictures takes longer than reading them; where nothing is to be divided, the same
     # bytes are told, and data_report finds the others.
@@ -165,16 +203,17 @@ def _divided(splits: DatasetDict, name: str, seed: int) -> DatasetDict:
     return DatasetDict({split: splits[split] for split in ("train", "validation", "test")})
 
 
-def _renamed(splits: DatasetDict, name: str) -> DatasetDict:
+def _renamed(splits: DatasetDict, name: str, notes: list[dict]) -> DatasetDict:
     """The splits by their names here, in order; without others, which no one learns from."""
     if len(splits) == 1:
         return DatasetDict({"train": next(iter(splits.values()))})
     known: dict[str, str] = {}
     for split in splits:
-        if (meant := SPLITS.get(split)) and known.setdefault(meant, split) != split:
+        if (meant := split_of(split)) and known.setdefault(meant, split) != split:
             raise DataError(f"{name} has two splits for {meant}, of which {split} is one; remove or rename one.")
     if "train" not in known:
         raise DataError(f"{name} has the splits {', '.join(splits)} and no train; rename the one to learn from.")
-    if others := [split for split in splits if split not in SPLITS]:
-        logger.warning("%s: left out the splits %s; only train, validation and test are used.", name, ", ".join(others))
+    for other in (split for split in splits if not split_of(split)):
+        reason = f"left out the split {other} of {len(splits[other])} pictures; train, validation and test are used"
+        notes += _notes(other, [reason])
     return DatasetDict({split: splits[known[split]] for split in ("train", "validation", "test") if split in known})

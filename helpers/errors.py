@@ -1,12 +1,16 @@
 """Errors that the helpers raise on purpose: one sentence each that names the thing and says what to do."""
 
+import math
 import os
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 _TOKEN = re.compile(r"hf_\w{6,}")
+_NOISE = re.compile(r"\x1b\[[\d;]*[A-Za-z]|\[Errno -?\d+\] | at 0x[\da-f]+")
+_NEXT_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`'\"])")
 # The last is oneDNN's, which compiles torch's CPU operations as they are first needed and found no room for the code.
 _NO_MEMORY = re.compile(
     "out of memory|can't allocate|cannot allocate|not enough memory|bad_alloc|could not create a primitive$",
@@ -58,8 +62,47 @@ def without_tokens(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, in a few words and without a full stop, to stand inside a sentence."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
+    """What a library's error says, in a few words and without a full stop, to stand inside a sentence.
+
+    That is the first sentence, for what follows is advice to those who call the library; the colours of a terminal and
+    addresses in memory are left out, and what is too long ends in … after a word. A single word, such as the key of a
+    KeyError, says nothing without the kind of the error.
+    """
+    text = getattr(error, "strerror", None) or next(iter(_NOISE.sub("", str(error)).strip().splitlines()), "")
+    said = _NEXT_SENTENCE.split(text)[0].strip().rstrip(".!:;,")
+    if " " not in said:
+        return f"{type(error).__name__} {said}".strip()
+    return said if len(said) <= 200 else said[:200].rpartition(" ")[0] + " …"
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    whole: bool = True,
+    above: bool = False,
+    kind: type[CaptioningError] = SettingsError,
+) -> Any:
+    """A number as Python has it, from one of Python, numpy or torch.
+
+    Args:
+        name: of the value, for the sentence.
+        value: what was given.
+        low, high: the smallest and the largest number allowed; with `above`, `low` itself is not.
+        whole: whether it must be a whole number.
+
+    Raises:
+        kind: it is none, or out of its range; True and False are none.
+    """
+    held = value.item() if getattr(value, "ndim", None) == 0 else value
+    is_number = isinstance(held, int if whole else (int, float)) and not isinstance(held, bool)
+    if not is_number or not low <= held <= high or (above and held == low):
+        range_ = f"above {low} up" if above else f"from {low}"
+        wanted = f"{'whole ' * whole}number {range_}{f' to {high}' if high < math.inf else ''}"
+        raise kind(f"{name} is {reprlib.repr(value)}; give a {wanted}.")
+    return held
 
 
 @contextmanager

@@ -6,7 +6,6 @@ VisionEncoderDecoder (a ViT and a GPT-2) keep the picture apart: their text part
 A tokenizer is set up when it is loaded: `tokenizer(caption)` begins and ends as the model is trained on it.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -26,10 +25,9 @@ from transformers import (
 )
 
 from helpers.device import best_device
-from helpers.errors import CheckpointError, enough_memory, first_line, readable
+from helpers.errors import CheckpointError, enough_memory, readable
+from helpers.reading.checkpoints import check_missing, fault, refuse_pointers
 from helpers.reading.locate import locate
-
-logger = logging.getLogger(__name__)
 
 Batch = Mapping[str, torch.Tensor]
 Pairs = tuple[torch.Tensor, torch.Tensor]  # logits (batch, positions, vocabulary), labels (batch, positions)
@@ -120,11 +118,12 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
     with _readable(name), enough_memory(f"the checkpoint {name}"):
         processor = _processor(name, place)
         if random_weights:
-            model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(place))
+            config = AutoConfig.from_pretrained(place)
+            model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)  # whatever it says
         else:
-            model, report = AutoModelForImageTextToText.from_pretrained(place, output_loading_info=True)
-            if missing := sorted(report["missing_keys"]):
-                logger.warning("%s lacks %d weights, which start at random: %s …", name, len(missing), missing[0])
+            kind = {"dtype": torch.float32}  # half precision, as some are stored in, is too coarse to train
+            model, report = AutoModelForImageTextToText.from_pretrained(place, output_loading_info=True, **kind)
+            check_missing(name, report["missing_keys"], len(model.state_dict()))
         return model.eval().to(best_device()), processor
 
 
@@ -148,7 +147,7 @@ def _processor(name: str, place: str) -> ProcessorMixin:
     processor = family.processor.from_pretrained(place, backend="pil")
     tokenizer = tokenizer_of(processor)
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what the library makes of a file that is not there
-        raise CheckpointError(f"{name} has no vocabulary (tokenizer.json); copy or download it again.")
+        raise ValueError("its vocabulary has no words")
     family.set_up(tokenizer, config)
     positions = config.get_text_config(decoder=True).max_position_embeddings
     tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
@@ -157,15 +156,16 @@ def _processor(name: str, place: str) -> ProcessorMixin:
 
 def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
     """The family and the config of the checkpoint in a place that was located."""
+    refuse_pointers(name)
     if (kind := PretrainedConfig.get_config_dict(place)[0].get("model_type")) in FAMILIES:
         return FAMILIES[kind], AutoConfig.from_pretrained(place)
-    what = f"is a model of the family {kind}" if kind else "has no config.json that names its family"
-    raise CheckpointError(f"{name} {what}; choose a checkpoint of {', '.join(FAMILIES)}.")
+    if not kind:
+        raise ValueError("its config.json names no family")
+    raise CheckpointError(f"{name} is a model of the family {kind}; choose a checkpoint of {', '.join(FAMILIES)}.")
 
 
 def _readable(name: str) -> AbstractContextManager:
-    sentence = "The checkpoint {} cannot be read ({}); copy or download it again, or name another."
-    return readable(CheckpointError, lambda error: sentence.format(name, first_line(error)))
+    return readable(CheckpointError, lambda error: fault(name, error))
 
 
 def image_processor_of(processor: Any) -> Any:
@@ -191,7 +191,7 @@ def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
 def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
     """What the vision encoder sees, one vector per picture: the mean of the tokens that the text part reads."""
     with torch.inference_mode():
-        tokens = vision_encoder_of(model)(pixel_values.to(model.device)).last_hidden_state
+        tokens = vision_encoder_of(model)(moved(pixel_values, model)).last_hidden_state
     return tokens.float().mean(dim=1).cpu()  # (pictures, patches + 1, width) → (pictures, width)
 
 
@@ -199,6 +199,11 @@ def picture_tokens(model: PreTrainedModel) -> int:
     """How many tokens the text part is given of a picture: its patches and one class token."""
     vision = vision_encoder_of(model).config
     return (vision.image_size // vision.patch_size) ** 2 + 1
+
+
+def moved(values: torch.Tensor, model: PreTrainedModel) -> torch.Tensor:
+    """The values on the model's device; real numbers in the precision of its weights."""
+    return values.to(model.device, model.dtype if values.is_floating_point() else None)
 
 
 def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
@@ -225,8 +230,8 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
         Logits (batch, positions, vocabulary) and labels (batch, positions), where positions is the number of tokens,
         less one for GIT and BLIP; -100 marks padding.
     """
-    batch = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask", "labels")}
-    return family_of(model).aligned(model, batch)
+    names = ("pixel_values", "input_ids", "attention_mask", "labels")
+    return family_of(model).aligned(model, {name: moved(batch[name], model) for name in names})
 
 
 def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:

@@ -1,29 +1,22 @@
 """Inference: captions of pictures in batches, by greedy or beam search, with confidence and word probabilities."""
 
-import logging
-import os
-import reprlib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from helpers.errors import ImageError, SettingsError, enough_memory
-from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
-from helpers.paths import resolve, write_whole
-from helpers.reading.pictures import SUFFIXES, check_image, load_image
+from helpers.errors import enough_memory, number
+from helpers.families import end_token_id, family_of, generation_inputs, moved, tokenizer_of
+from helpers.reading.given import list_of_pictures
+from helpers.reading.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
-
-logger = logging.getLogger(__name__)
 
 HALF_A_LETTER = "\ufffd"  # what a tokenizer decodes the first bytes of a letter to
 
@@ -40,7 +33,6 @@ class Caption:
         return self.text
 
 
-@torch.inference_mode()
 def caption_images(
     model: PreTrainedModel,
     processor: Any,
@@ -55,7 +47,7 @@ def caption_images(
     Args:
         model: a captioner.
         processor: its processor.
-        images: anything that `load_image` takes.
+        images: a list of anything that `load_image` takes, or a split with the column image.
         batch_size: pictures at a time.
         num_beams: captions that the search keeps at a time; 1 is greedy.
         max_new_tokens: the most tokens of a caption, its end token included.
@@ -68,79 +60,46 @@ def caption_images(
         SettingsError: a number is out of its range.
         MemoryShortage: there is too little memory; the message says which numbers to lower.
     """
-    if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or not hasattr(images, "__len__"):
-        raise ImageError(f"{reprlib.repr(images)} is no list of pictures; put one picture in brackets: [picture].")
+    images = list_of_pictures(images)
     numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise SettingsError(f"{name} is {reprlib.repr(value)}; give a whole number from 1.")
-    model.eval()
+    numbers = {name: number(name, value, 1) for name, value in numbers.items()}
     captions, kept = [], []
-    for start in range(0, len(images), batch_size):
-        pictures = [load_image(image) for image in images[start : start + batch_size]]
+    for start in range(0, len(images), numbers["batch_size"]):
+        pictures = [load_image(image) for image in images[start : start + numbers["batch_size"]]]
         kept += [kept_share(picture.size, processor) for picture in pictures]
-        pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
-        pixel_values = normalized_pixels(pixels, processor).to(model.device)  # float, the same shape
-        with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
-            out = model.generate(
-                **generation_inputs({"pixel_values": pixel_values}),
-                num_beams=num_beams,
-                max_new_tokens=max_new_tokens,
-                do_sample=False,  # the same caption each time
-                return_dict_in_generate=True,
-                output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
-            )
-            scores = model.compute_transition_scores(
-                out.sequences, out.scores, getattr(out, "beam_indices", None), normalize_logits=True
-            )  # log-probabilities of the tokens chosen: (batch, new tokens)
-        new = out.sequences[:, -scores.shape[1] :]  # (batch, new tokens), without the start token
-        captions += [_caption(ids, logs, processor) for ids, logs in zip(new.cpu(), scores.float().cpu(), strict=True)]
+        captions += caption_batch(model, processor, pictures, **numbers)
     report_crops(kept)
     return captions
 
 
-def caption_folder(model: PreTrainedModel, processor: Any, folder: str | Path, **options: int) -> dict[str, Caption]:
-    """Captions every picture in a folder, folders inside it left out.
-
-    Args:
-        model, processor, options: as `caption_images` takes them.
-        folder: as `resolve` takes it.
-
-    Returns:
-        The name of each file that can be read → its Caption, by name. The others are logged.
-
-    Raises:
-        ImageError: there is no such folder, or no picture in it that can be read.
-    """
-    place = resolve(folder)
-    if not place.is_dir():
-        raise ImageError(f"{folder} is no folder; check the spelling, or give the folder that holds the pictures.")
-    names = []
-    for file in sorted(place.iterdir()):
-        if file.suffix.lower() in SUFFIXES and not file.is_dir() and not file.name.startswith("."):
-            try:
-                check_image(file)
-                names.append(file.name)
-            except ImageError as error:
-                logger.warning("Left out: %s", error)
-    if not names:
-        raise ImageError(f"{folder} holds no pictures that can be read ({', '.join(SUFFIXES)}); give another folder.")
-    return dict(zip(names, caption_images(model, processor, [place / name for name in names], **options), strict=True))
-
-
-def save_captions(folder: str | Path, captions: Mapping[str, Caption]) -> Path:
-    """Writes what `caption_folder` gave into captions.csv in the folder, as `load_captions` reads it.
-
-    Returns:
-        The table: file_name, caption, confidence. One that is there already stays as it is, and that is logged.
-    """
-    table = resolve(folder) / "captions.csv"
-    rows = [{"file_name": n, "caption": c.text, "confidence": round(c.confidence, 3)} for n, c in captions.items()]
-    if table.exists():
-        logger.warning("%s is there already, and stays; rename it to get a new one.", table.name)
-    else:
-        write_whole(table, Dataset.from_list(rows).to_pandas().to_csv(index=False))
-    return table
+@torch.inference_mode()
+def caption_batch(
+    model: PreTrainedModel,
+    processor: Any,
+    pictures: Sequence[Image.Image],
+    *,
+    batch_size: int,
+    num_beams: int,
+    max_new_tokens: int,
+) -> list[Caption]:
+    """What `caption_images` does with each batch: RGB pictures as `load_image` gives them, at least one."""
+    lower = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    with enough_memory("captioning", **lower), pictures_read_once(model.eval(), num_beams):
+        pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
+        pixel_values = moved(normalized_pixels(pixels, processor), model)  # float, the same shape
+        out = model.generate(
+            **generation_inputs({"pixel_values": pixel_values}),
+            num_beams=num_beams,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,  # the same caption each time
+            return_dict_in_generate=True,
+            output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
+        )
+        scores = model.compute_transition_scores(
+            out.sequences, out.scores, getattr(out, "beam_indices", None), normalize_logits=True
+        )  # log-probabilities of the tokens chosen: (batch, new tokens)
+    new = out.sequences[:, -scores.shape[1] :]  # (batch, new tokens), without the start token
+    return [_caption(ids, logs, processor) for ids, logs in zip(new.cpu(), scores.float().cpu(), strict=True)]
 
 
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:

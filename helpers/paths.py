@@ -6,7 +6,7 @@ import reprlib
 import tempfile
 from pathlib import Path
 
-from helpers.errors import SettingsError
+from helpers.errors import SettingsError, first_line
 
 RECORD = "training.json"  # what lies beside a captioner: its settings and the steps it did
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +37,8 @@ def resolve(name: str | Path) -> Path:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             path.stat()
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(f"{reprlib.repr(name)} is no name of a file or folder ({reason}); give another.") from None
+        why = first_line(error)
+        raise SettingsError(f"{reprlib.repr(name)} is no name of a file or folder ({why}); give another.") from None
     if path.is_absolute():
         return path
     if path.parts[:1] == ("artifacts",):
@@ -91,4 +91,6 @@ def check_output(output: str, checkpoint: str) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder.parent).close()
     except OSError as error:
-        raise SettingsError(f"{folder.parent} cannot be written to ({error.strerror}); name another output.") from None
+        raise SettingsError(
+            f"{folder.parent} cannot be written to ({first_line(error)}); name another output."
+        ) from None

@@ -12,7 +12,7 @@ from zipfile import BadZipFile, ZipFile
 
 from safetensors import SafetensorError, safe_open
 
-from helpers.errors import SettingsError
+from helpers.errors import SettingsError, first_line
 from helpers.paths import beside, captioner_folder, resolve, write_whole
 from helpers.settings import Settings
 
@@ -57,7 +57,7 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
         fresh: begin anew, without the checkpoints of an earlier training.
 
     Raises:
-        SettingsError: the disk is full or cannot be written to.
+        SettingsError: the disk is full or cannot be written to, or the loss is no number any more.
     """
     folder, began = checkpoints_folder(trainer.settings), time.perf_counter()
     try:
@@ -71,9 +71,12 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
         steps = (trainer.state.global_step, trainer.state.max_steps)
         trainer.state.log_history.append({"interrupted": True, "step": steps[0]})
         logger.warning("Stopped at step %d of %d; the model keeps what it has learnt.", *steps)
+    except SettingsError:  # the loss is no number any more: to go on would end in the same step
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except OSError as error:
         where = f"Training stopped at step {trainer.state.global_step} of {trainer.state.max_steps}"
-        raise SettingsError(f"{where}: {error.strerror or error}; mend that, and train again.") from None
+        raise SettingsError(f"{where}: {first_line(error)}; mend that, and train again.") from None
     finally:
         trainer.seconds = time.perf_counter() - began
         trainer.model.eval()

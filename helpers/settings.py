@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 
 from huggingface_hub.utils import validate_repo_id
 
-from helpers.errors import SettingsError, readable
+from helpers.errors import SettingsError, number, readable
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # A change of these trains nothing anew. max_new_tokens is none of them: it cuts the captions that choose the kept step.
@@ -56,11 +55,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
-            value, whole, above = getattr(self, name), name in WHOLE, name in ("epochs", "learning_rate")
-            number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-            if not number or not low <= value <= high or (above and value == low):
-                wanted = f"{'whole ' * whole}number {f'above {low} up' if above else f'from {low}'} to {high}"
-                raise SettingsError(f"Settings.{name} is {reprlib.repr(value)}; give a {wanted}.")
+            above = name in ("epochs", "learning_rate")
+            value = number(f"Settings.{name}", getattr(self, name), low, high, whole=name in WHOLE, above=above)
+            object.__setattr__(self, name, value)  # of numpy or torch it would not go into the record
         for name in ("dataset", "checkpoint", "output", "push_to"):
             value = getattr(self, name)
             if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):

@@ -19,3 +19,8 @@ def visible(text: str) -> str:
 def folded(name: object) -> str:
     """What the names of columns and splits are compared by: their letters and digits, capitals as small letters."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", visible(str(name))).casefold()))
+
+
+def whole(text: str) -> str:
+    """The text with a question mark in place of each half of a letter (a lone surrogate), which no file can hold."""
+    return text.encode(errors="replace").decode()

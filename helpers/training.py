@@ -11,11 +11,12 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 
 from helpers.creatures import attribute_columns
 from helpers.data import fingerprint
-from helpers.device import choose_precision
-from helpers.errors import DataError, enough_memory
+from helpers.device import OneDevice, best_device, check_loss, choose_precision
+from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
 from helpers.paths import check_output
+from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
 from helpers.resuming import best_row, checkpoints_folder, improved, resumable
 from helpers.settings import Settings
@@ -45,10 +46,10 @@ def overfit_one_batch(
     Returns:
         The loss before each step, in nats per token.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    optimizer = torch.optim.AdamW(model.float().parameters(), lr=learning_rate)  # half precision loses small steps
     losses = []
-    for _ in range(steps):
-        loss = caption_loss(model, batch)  # of all captions at once: (), in nats
+    for step in range(steps):
+        loss = check_loss(caption_loss(model, batch), step, learning_rate)  # of all captions: (), in nats
         loss.backward()  # each parameter gets a gradient of its own shape
         optimizer.step()
         optimizer.zero_grad()  # or the next step would add to these gradients
@@ -64,7 +65,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
     padding to the longest caption of a batch costs little. Nor are there workers: prepared pictures are only copied.
     """
     precision = choose_precision(settings.precision)
-    return TrainingArguments(
+    return OneDevice(
         output_dir=str(checkpoints_folder(settings)),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -74,6 +75,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         warmup_steps=settings.warmup,  # below 1, a share of all steps
         weight_decay=settings.weight_decay,
         seed=settings.seed,
+        use_cpu=best_device() == "cpu",  # or bf16 is refused there
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         eval_strategy="steps",
@@ -119,18 +121,15 @@ class CaptionTrainer(Trainer):
         self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
     ):
         check_output(settings.output, settings.checkpoint)
-        if lacking := [split for split in ("train", "validation") if not len(dataset.get(split, ()))]:
-            raise DataError(f"The data set has no {' and no '.join(lacking)} split; take one from load_captions.")
-        self.settings, self.data = settings, data or fingerprint(dataset["train"])
+        learnt, held_out = own_splits(dataset, "train", "validation").values()
+        self.settings, self.data = settings, data or fingerprint(learnt)
         self.base = fingerprint_of_weights(settings.checkpoint)
-        vision_encoder_of(model).requires_grad_(not settings.freeze_vision)
-        train = prepare_pictures(dataset["train"], processor)
+        vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
         transform = CaptionTransform(processor, seed=settings.seed)
-        train.set_transform(transform)
-        check_captions([text for captions in dataset["train"]["captions"] for text in captions], transform, settings)
-        held_out = dataset["validation"]
-        validation = prepare_pictures(held_out, processor)
-        validation.set_transform(CaptionTransform(processor, sample=False))  # one loss for every epoch
+        train = prepare_pictures(learnt, processor).with_transform(transform)
+        check_captions([text for captions in learnt["captions"] for text in captions], transform, settings)
+        always_the_first = CaptionTransform(processor, sample=False)  # one loss for every epoch
+        validation = prepare_pictures(held_out, processor).with_transform(always_the_first)
         super().__init__(
             model=model,
             args=training_arguments(settings),
@@ -148,7 +147,8 @@ class CaptionTrainer(Trainer):
         self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **_: Any
     ) -> Any:
         """`caption_loss`, in place of the model's own loss."""
-        loss = caption_loss(model, inputs)
+        values = self.settings.learning_rate, self.settings.precision
+        loss = check_loss(caption_loss(model, inputs), self.state.global_step, *values)
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(
@@ -157,7 +157,7 @@ class CaptionTrainer(Trainer):
         """The loss of one batch, the token ids generated from its pictures, and its labels. No logits are kept."""
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
-            loss = caption_loss(model, inputs)  # given all earlier words
+            loss = self.compute_loss(model, inputs)  # given all earlier words
             predictions = model.generate(  # (batch, tokens), greedy
                 **generation_inputs(inputs), max_new_tokens=self.settings.max_new_tokens, num_beams=1, do_sample=False
             )

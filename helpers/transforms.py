@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset, Features, Image, List, Value
 from datasets.fingerprint import Hasher
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.errors import DataError
+from helpers.data import fingerprint
 from helpers.families import image_processor_of, tokenizer_of
+from helpers.reading.given import own_split
 from helpers.reading.pictures import load_image
 
 logger = logging.getLogger(__name__)
 
-PREPARATION = 3  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
+PREPARATION = 4  # raise it when `prepare_pictures` makes other pixels: prepared pictures are kept between runs
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 MUCH_CUT = 0.8  # a centre crop that leaves less than this share of a picture is logged
 
@@ -103,11 +104,10 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         A memory-mapped Dataset with the columns pixels (the bytes of uint8 pixels), shape ([3, height, width]),
         kept (the share of the picture that the centre crop left), captions and row (the picture's number in the split).
     """
-    if not isinstance(dataset, Dataset) or not {"image", "captions"} <= set(dataset.column_names) or not len(dataset):
-        raise DataError("This is no split with rows and the columns image and captions; take one of load_captions.")
+    dataset = own_split(dataset).cast_column("image", Image(decode=False))
 
     def prepare(batch: Mapping[str, list], rows: list[int]) -> dict[str, list]:
-        pictures = [load_image(picture) for picture in batch["image"]]
+        pictures = [load_image(stored["bytes"] or stored["path"]) for stored in batch["image"]]
         pixels = picture_pixels(pictures, processor)  # (pictures, 3, height, width)
         return {
             "pixels": [picture.tobytes() for picture in pixels],  # 3 * height * width bytes each
@@ -126,7 +126,7 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
         batch_size=64,
         remove_columns=dataset.column_names,
         features=Features({**kind, "captions": List(Value("string")), "row": Value("int64")}),
-        new_fingerprint=Hasher.hash((PREPARATION, dataset._fingerprint, values)),
+        new_fingerprint=Hasher.hash((PREPARATION, fingerprint(dataset), values)),  # pictures and captions, no times
         desc="Preparing pictures",
     )
     report_crops(prepared["kept"][:])

@@ -14,8 +14,8 @@ from transformers import PreTrainedModel
 
 from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, facts_of
 from helpers.creatures.facts import ABSENT
-from helpers.errors import DataError, SettingsError, enough_memory
-from helpers.families import generation_inputs, tokenizer_of
+from helpers.errors import DataError, enough_memory, number
+from helpers.families import generation_inputs, moved, tokenizer_of
 from helpers.inference import pictures_read_once
 from helpers.transforms import normalized_pixels, prepare_pictures, stored_pixels
 
@@ -67,14 +67,13 @@ def sampled_captions(
     model: PreTrainedModel, processor: Any, split: Dataset, *, samples: int, seed: int = 0, batch_size: int = 8
 ) -> list[list[str]]:
     """So many captions of each picture, drawn at temperature 1; torch's random state is as before."""
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise SettingsError(f"samples is {samples!r}; give a whole number from 1.")
+    samples = number("samples", samples, 1)
     drawing = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "num_beams": 1, "max_new_tokens": 48}
     texts = []
     with torch.random.fork_rng(), enough_memory("sampling", batch_size=batch_size, samples=samples):
         torch.manual_seed(seed)
         for rows in prepare_pictures(split, processor).iter(batch_size):
-            pixel_values = normalized_pixels(torch.stack(stored_pixels(rows)), processor).to(model.device)
+            pixel_values = moved(normalized_pixels(torch.stack(stored_pixels(rows)), processor), model)
             inputs = generation_inputs({"pixel_values": pixel_values})
             with pictures_read_once(model.eval(), samples):
                 ids = model.generate(**inputs, **drawing, num_return_sequences=samples)  # (batch * samples, tokens)

@@ -1,6 +1,7 @@
 """Addresses: a server of the tests' own that does everything wrong. See conftest.py: nothing else can be reached."""
 
 import asyncio
+import errno
 import gzip
 import shutil
 import socket
@@ -9,7 +10,9 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
 from PIL import Image
 
@@ -137,13 +140,13 @@ def test_what_announces_no_length_is_read():
 @pytest.mark.parametrize(
     ("parts", "named"),
     [
-        ([], "cannot be read"),
+        ([], "before its end"),
         ([b"no http\r\n\r\n"], "cannot be read"),
         ([OK, b"Content-Length: 5000\r\n\r\n", PICTURE], "before its end"),
         ([OK, b"Content-Length: 40\r\n\r\n", PICTURE[:40]], "damaged"),
         ([OK, b"Transfer-Encoding: chunked\r\n\r\nff\r\nshort"], "before its end"),
         ([OK, b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"], "cannot be read"),
-        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(PICTURE)], "no picture"),
+        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(PICTURE)], "packed file"),
         ([OK, b"Content-Length: 0\r\n\r\n"], "no bytes at all"),
         ([OK, b"Content-Length: -5\r\n\r\n"], "cannot be read"),
         ([OK, b"Content-Length: 99999999999\r\n\r\n"], "99,999,999,999"),
@@ -178,7 +181,7 @@ def test_an_address_that_is_none_is_named(address):
     refused(address, address)
 
 
-@pytest.mark.parametrize("scheme", ["file", "ftp", "gopher", "javascript"])
+@pytest.mark.parametrize("scheme", ["ftp", "gopher", "javascript"])
 def test_only_http_and_https_are_read(tmp_path, scheme):
     (tmp_path / "a.png").write_bytes(PICTURE)
     refused(f"{scheme}://{tmp_path}/a.png", "http")
@@ -282,6 +285,64 @@ def test_looking_up_a_host_is_not_waited_for(monkeypatch):
     ended.set()
     assert not still_running(before)
     assert not connected
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [(404, "check the address"), (410, "check the address"), (400, "check the address"), (429, "later"), (408, "later"),
+     (500, "later"), (502, "later"), (503, "later"), (504, "later"), (520, "later"), (401, "the server refuses"),
+     (403, "the server refuses"), (407, "the server refuses"), (451, "the server refuses")],
+)  # fmt: skip
+def test_what_to_do_follows_from_the_answer(status, named):
+    with server(says(f"HTTP/1.1 {status} X\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n".encode())) as (host, _):
+        said = refused(f"http://{host}/a.png", f"answers {status}", named)
+    assert ("check the address" in said) == (named == "check the address")
+    assert ("after 30 seconds" in said) == (named == "later")
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [(socket.gaierror(socket.EAI_AGAIN, "for now"), "connect to a network"),
+     (socket.gaierror(socket.EAI_NONAME, "none"), "spelling")],
+)  # fmt: skip
+def test_a_host_that_is_not_found_is_told_from_a_network_that_is_not_there(monkeypatch, error, named):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    refusal("http://pictures.example/a.png", "pictures.example", named)
+
+
+def untrusted(code):
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = code, "for some reason"
+    return error
+
+
+def test_what_to_do_follows_from_what_failed(monkeypatch):
+    key = SimpleNamespace(host="x", port=1, ssl=True, is_ssl=True)
+    for error, named in (
+        (aiohttp.ClientConnectorError(key, OSError(errno.ENETUNREACH, "away")), "away; connect to a network"),
+        (aiohttp.ClientConnectorCertificateError(key, untrusted(10)), "clock"),
+        (aiohttp.ClientConnectorCertificateError(key, untrusted(62)), "another"),
+        (aiohttp.ClientConnectorCertificateError(key, untrusted(18)), "network"),
+        (aiohttp.ClientProxyConnectionError(key, OSError(errno.ECONNREFUSED, "no")), "HTTPS_PROXY"),
+        (aiohttp.ClientHttpProxyError(SimpleNamespace(real_url="x"), (), status=407), "proxy answers 407"),
+        (OSError(errno.ECONNRESET, "cut"), "try again"),
+        (aiohttp.ServerDisconnectedError(), "try again"),
+    ):
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(aiohttp.ClientSession, "get", fail)
+        assert "check the address and" not in refused("http://127.0.0.1/a.png", "127.0.0.1", named)
+
+
+def test_a_port_at_which_nothing_listens_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    refused(f"http://127.0.0.1:{port}/a.png", "port")
 
 
 # Redirects

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from datasets import Dataset, Features
 from datasets import Image as ImageColumn
-from PIL import Image
 
-from helpers.reading import copies
 from helpers.reading.copies import NEAR, chosen_groups, groups_of_copies, in_other_splits, packed_hashes
-from helpers.reading.pictures import load_image, load_small
+from helpers.reading.pictures import load_image
 from tests.toolbox import encoded
 
 
@@ -100,30 +98,6 @@ def test_what_was_saved_again_or_resized_is_a_copy_and_another_creature_is_not(c
     assert (groups == np.arange(20)).all()
 
 
-def test_hashes_are_computed_once(monkeypatch):
-    dataset = dataset_of([encoded(Image.effect_noise((20, 20), 99), "PNG") for _ in range(3)])
-    first = packed_hashes(dataset, "train")
-    monkeypatch.setattr(copies, "load_small", None)
-    assert (packed_hashes(dataset, "train") == first).all()
-
-
-def test_hashes_that_were_not_written_to_their_end_are_computed_again(creatures, tmp_path, monkeypatch):
-    monkeypatch.setattr(copies.config, "HF_DATASETS_CACHE", tmp_path)
-    few = creatures["test"].select(range(3))
-    whole = packed_hashes(few, "test")
-    [file] = (tmp_path / "picture-hashes").iterdir()
-    file.write_bytes(file.read_bytes()[:64])
-    assert (packed_hashes(few, "test") == whole).all()
-
-
 def test_no_pictures_have_no_hashes():
     empty = Dataset.from_dict({"image": []}, features=Features({"image": ImageColumn()}))
     assert packed_hashes(empty, "train").shape == (0, 32)
-
-
-def test_a_large_photo_is_read_at_a_fraction_of_its_size_and_stays_upright():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    content = encoded(Image.new("RGB", (1600, 1200), "red"), "JPEG", exif=exif)
-    assert load_small(content).size == (150, 200)
-    assert load_small(encoded(Image.new("RGB", (40, 30)), "JPEG")).size == (40, 30)

@@ -140,14 +140,20 @@ def test_a_file_finds_its_pictures_beside_it_or_in_the_folder_named(tmp_path):
 @pytest.mark.parametrize("asked", [None, "caption"])
 def test_no_caption_column_raises_and_names_the_columns(tmp_path, asked):
     folder = saved({"train": {"image": column(3), "label": [0, 1, 2], "author": ["x"] * 3}}, tmp_path / "set")
-    with pytest.raises(DataError, match=r"(?=.*image)(?=.*label)(?=.*author)"):
+    with pytest.raises(DataError, match=r"(?=.*label)(?=.*author)"):
         load_captions(folder, caption_columns=asked)
 
 
 def test_no_picture_column_raises_and_names_the_columns(tmp_path):
-    folder = saved({"train": {"photo": column(3), "caption": ["x"] * 3}}, tmp_path / "set")
-    with pytest.raises(DataError, match=r"(?=.*photo)(?=.*caption)"):
+    folder = saved({"train": {"sound": ["x"] * 3, "caption": ["x"] * 3}}, tmp_path / "set")
+    with pytest.raises(DataError, match=r"(?=.*sound)(?=.*caption)"):
         load_captions(folder)
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_a_column_of_pictures_may_have_another_name(tmp_path, decoded):
+    folder = saved({"train": {"photo": column(3), "caption": ["x"] * 3}}, tmp_path / "set", decoded)
+    assert load_captions(folder)["train"][0]["image"].size == (24, 20)
 
 
 @pytest.mark.parametrize("name", ["data/absent", "./absent", "artifacts/absent", "/absent/folder"])
@@ -157,9 +163,10 @@ def test_a_missing_folder_is_not_looked_for_on_the_hub(name):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "captions.xlsx").touch()
-    with pytest.raises(DataError, match=r"(?=.*captions\.xlsx)(?=.*\.csv)"):
-        load_captions(str(tmp_path / "captions.xlsx"))
+    for name, advice in (("captions.xlsx", "save it as CSV"), ("captions.docx", r"\.csv")):
+        (tmp_path / name).touch()
+        with pytest.raises(DataError, match=rf"(?=.*{name})(?=.*{advice})"):
+            load_captions(str(tmp_path / name))
 
 
 def test_a_lone_split_is_divided_by_the_seed(tmp_path):
@@ -282,6 +289,12 @@ def test_too_few_different_pictures_to_divide_raise(tmp_path):
     folder = saved({"train": {"image": [png(0), png(1)] * 5, "caption": ["x"] * 10}}, tmp_path / "set")
     with pytest.raises(DataError, match=r"2.*3"):
         load_captions(folder)
+
+
+@pytest.mark.parametrize("name", [5, None, ["a"], {"train": 1}, Dataset.from_dict({"a": [1]})])
+def test_what_is_no_name_is_said(name):
+    with pytest.raises(DataError, match="is no name of a folder"):
+        load_captions(name)
 
 
 def test_too_few_rows_to_divide_raise(tmp_path):

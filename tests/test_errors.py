@@ -8,7 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from helpers import errors
-from helpers.errors import CaptioningError, MemoryShortage, enough_memory, is_memory_error, without_tokens
+from helpers.errors import CaptioningError, MemoryShortage, enough_memory, first_line, is_memory_error, without_tokens
 from helpers.paths import ROOT
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CaptioningError)]
@@ -25,6 +25,29 @@ def test_a_message_never_holds_a_token(monkeypatch):
     told = str(CaptioningError("hf_abcdefGHIJKL1234 and a-token-of-another-form were refused"))
     assert told == "hf_… and hf_… were refused"
     assert without_tokens("hf_hub and half_hf_x stay") == "hf_hub and half_hf_x stay"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ValueError("Can't load it for 'a.b/c'. If you were trying, make sure. Otherwise, "),
+            "Can't load it for 'a.b/c'",
+        ),
+        (
+            ValueError("\n\x1b[31mred\x1b[0m words; see v1.2 at <A object at 0x7f01ab>\nmore"),
+            "red words; see v1.2 at <A object>",
+        ),
+        (OSError(28, "No space left on device", "/a/b"), "No space left on device"),
+        (RuntimeError("[Errno -2] Name or service not known"), "Name or service not known"),
+        (KeyError("image"), "KeyError 'image'"),
+        (StopIteration(), "StopIteration"),
+        (ValueError("word " * 60), "word " * 39 + "word …"),
+        (ValueError("of 3.5 GB: row 4. in part 2!"), "of 3.5 GB: row 4. in part 2"),
+    ],
+)
+def test_of_a_librarys_error_the_first_sentence_is_kept_whole(error, said):
+    assert first_line(error) == said
 
 
 def test_a_notebook_shows_the_sentence_alone(capsys):

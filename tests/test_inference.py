@@ -1,14 +1,11 @@
-import csv
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers.data import load_captions
 from helpers.errors import ImageError, SettingsError
 from helpers.families import vision_encoder_of
-from helpers.inference import Caption, caption_folder, caption_images, pictures_read_once, save_captions
+from helpers.inference import Caption, caption_images, pictures_read_once
 from tests.toolbox import FAMILIES, PICTURE, encoded
 
 ROWS = 3
@@ -105,7 +102,9 @@ def test_a_caption_does_not_change():
         caption.text = "a dog"
 
 
-@pytest.mark.parametrize("images", ["a.png", b"bytes", Image.new("RGB", (8, 8)), None, iter([])])
+@pytest.mark.parametrize(
+    "images", ["a.png", b"bytes", Image.new("RGB", (8, 8)), None, np.zeros((8, 8)), torch.zeros(8, 8, 3)]
+)
 def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
     with pytest.raises(ImageError, match="in brackets"):
         caption_images(talker, processor, images)
@@ -118,50 +117,6 @@ def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
 def test_numbers_out_of_their_range_are_named(talker, processor, pictures, name, value):
     with pytest.raises(SettingsError, match=f"{name} is"):
         caption_images(talker, processor, pictures[:1], **{name: value})
-
-
-def test_a_folder_is_captioned_by_name_and_what_fails_is_told(talker, processor, pictures, said, artifacts, log):
-    folder = artifacts / "mine"
-    (folder / "inside.png").mkdir(parents=True)
-    for i in (1, 0, 2):
-        pictures[i].save(folder / f"{i}.{'PNG' if i else 'jpeg'}", "PNG")
-    (folder / "3.png").write_text("no picture")
-    (folder / "notes.txt").write_text("no picture either")
-    (folder / "._0.png").write_text("what a Mac keeps beside a file")
-    found = caption_folder(talker, processor, "artifacts/mine", max_new_tokens=12)
-    assert list(found) == ["0.jpeg", "1.PNG", "2.PNG"]
-    assert [caption.text for caption in found.values()] == [caption.text for caption in said[:3]]
-    assert "3.png" in log.text
-    assert not any(name in log.text for name in ("notes", "inside", "._0"))
-
-
-def test_captions_of_a_folder_become_a_table_that_can_be_loaded(talker, processor, pictures, artifacts, log):
-    folder = artifacts / "mine"
-    folder.mkdir(parents=True)
-    for i in range(3):
-        pictures[i].save(folder / f"{i}.png")
-    captions = caption_folder(talker, processor, folder, max_new_tokens=12)
-    table = save_captions("artifacts/mine", captions)
-    assert table == folder / "captions.csv"
-    assert sum(map(len, load_captions(str(table)).values())) == 3
-    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
-    assert {row["file_name"]: row["caption"] for row in rows} == {n: c.text for n, c in captions.items()}
-    sure = [caption.confidence for caption in captions.values()]
-    assert [float(row["confidence"]) for row in rows] == pytest.approx(sure, abs=6e-4)
-    assert log.text == ""
-
-    table.write_text("mine")
-    assert save_captions(folder, captions) == table
-    assert table.read_text() == "mine"
-    assert "captions.csv is there already" in log.text
-
-
-@pytest.mark.parametrize("name", ["absent", "empty", "file.txt"])
-def test_a_folder_without_pictures_is_said(talker, processor, tmp_path, name):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "file.txt").write_text("")
-    with pytest.raises(ImageError, match=name):
-        caption_folder(talker, processor, tmp_path / name)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -77,7 +77,13 @@ def test_the_folder_above_is_a_folder():
 @pytest.mark.parametrize("kind", ["model", "dataset"])
 def test_what_is_on_the_hub_is_found_there(local_hub, kind):
     with local_hub(answer=lambda request: (200, None, {"id": "me/mine", "sha": "0" * 40, "siblings": []})):
-        assert locate("me/mine", kind) == "me/mine"
+        for name in (
+            "me/mine",
+            " me/mine ",
+            "https://huggingface.co/me/mine",
+            "https://hf.co/datasets/me/mine/tree/main",
+        ):
+            assert locate(name, kind) == "me/mine"
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset"])

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,22 +16,23 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from datasets import ClassLabel, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict
 from PIL import Image
 
-from helpers import inference, training
+from helpers import folder, inference, training
 from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
-from helpers.errors import CaptioningError
+from helpers.errors import CaptioningError, enough_memory
 from helpers.families import load_checkpoint
+from helpers.folder import caption_folder
 from helpers.hub import share
-from helpers.inference import caption_images
+from helpers.inference import Caption, caption_images
 from helpers.notebook import serve_folder
 from helpers.paths import ROOT, resolve
 from helpers.reading import pictures
 from helpers.reading.pictures import load_image
 from helpers.settings import Settings
-from helpers.training import CaptionTrainer
+from helpers.training import CaptionTrainer, training_arguments
 from helpers.transforms import CaptionTransform, prepare_pictures
 
 PAGE = ROOT / "docs" / "when-something-goes-wrong.md"
@@ -166,11 +168,6 @@ def _(room):
     load_image(room.file("scan.bmp", bytes(pictures.MAX_BYTES + 1)))
 
 
-@mistake("Pictures", "An array has its channels first")
-def _(room):
-    load_image(np.zeros((3, 96, 96), np.uint8))
-
-
 @mistake("Pictures", "An array holds normalized values")
 def _(room):
     load_image(np.linspace(-2.5, 2.5, 48, dtype=np.float32).reshape(4, 4, 3))
@@ -201,6 +198,93 @@ def _(room):
     caption_images(model, processor, [png(0, (400, 100)), png(1, (100, 100))], max_new_tokens=2)
 
 
+# A folder's captions
+
+
+def caption_photos(room, **options: Any) -> None:
+    """Captions the photos of the room, of which there is one."""
+    room.file("photos/a.png", png())
+    room.then()
+    caption_folder(*load_checkpoint(room.settings.checkpoint), room.folder / "photos", max_new_tokens=4, **options)
+
+
+@mistake("Captions of a folder", "A folder to caption holds no pictures")
+def _(room):
+    (room.folder / "empty").mkdir()
+    caption_folder(*load_checkpoint(room.settings.checkpoint), room.folder / "empty")
+
+
+@mistake("Captions of a folder", "Captions are asked for in a form that is not known")
+def _(room):
+    caption_photos(room, write="json")
+
+
+@mistake("Captions of a folder", "The folder may only be read")
+def _(room):
+    def read_only(dir: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    room.monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "The table that is there has other columns")
+def _(room):
+    room.file("photos/captions.csv", "picture,text\na.png,mine\n")
+    caption_photos(room, write="csv")
+
+
+@mistake("Captions of a folder", "The disk is full in the middle of a folder")
+def _(room):
+    def no_space(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    room.monkeypatch.setattr(folder, "write_whole", no_space)
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "Some pictures have a caption already", goes_on=True)
+def _(room):
+    room.file("photos/a.txt", "mine")
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "Two pictures would share a text", goes_on=True)
+def _(room):
+    room.file("photos/a.jpg", png(1))
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "A text beside a picture is empty", goes_on=True)
+def _(room):
+    room.file("photos/a.txt", "")
+    caption_photos(room, write="txt")
+
+
+@mistake("Captions of a folder", "A picture of the folder is damaged", goes_on=True)
+def _(room):
+    room.file("photos/b.png", png(1)[:500])
+    caption_photos(room)
+
+
+@mistake("Captions of a folder", "Some pictures are of a kind that is not read", goes_on=True)
+def _(room):
+    room.file("photos/b.svg", "<svg/>")
+    caption_photos(room)
+
+
+@mistake("Captions of a folder", "Memory is short for a batch", goes_on=True)
+def _(room):
+    def short(model: Any, processor: Any, pictures: list[Any], *, batch_size: int, **_: Any) -> list[Caption]:
+        if batch_size == 1:
+            return [Caption("a creature", 0.5, ())]
+        with enough_memory("captioning", batch_size=batch_size):
+            full()
+
+    room.monkeypatch.setattr(folder, "caption_batch", short)
+    caption_photos(room, batch_size=2)
+
+
 # Data
 
 
@@ -210,11 +294,56 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
-@mistake("Data", "The table has another name than metadata.csv")
+@mistake("Data", "The table has another name than metadata.csv", goes_on=True)
 def _(room):
     folder = room.set()
     (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
     load_captions(folder)
+
+
+@mistake("Data", "A folder has several tables, and none is called metadata.csv")
+def _(room):
+    folder = room.set()
+    (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
+    room.file("photos/more.jsonl", "")
+    load_captions(folder)
+
+
+@mistake("Data", "The table is a spreadsheet's own file")
+def _(room):
+    load_captions(room.file("captions.xlsx", b"PK"))
+
+
+@mistake("Data", "The data set is still packed")
+def _(room):
+    load_captions(room.file("photos.zip", b"PK"))
+
+
+@mistake("Data", "Some pictures have no text beside them", goes_on=True)
+def _(room):
+    for i in range(24):
+        room.file(f"photos/{i:02}.png", png(i))
+        if i:
+            room.file(f"photos/{i:02}.txt", f"picture {i}")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "A folder has texts that belong to no picture", goes_on=True)
+def _(room):
+    for i in range(24):
+        room.file(f"photos/{i:02}.png", png(i))
+        room.file(f"photos/{i:02}.txt", f"picture {i}")
+    room.file("photos/notes.txt", "what the pictures are")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The path of a data set holds signs of a pattern")
+def _(room):
+    made = load_captions(room.settings.dataset)
+    folder = room.folder / "birds [2024]"
+    folder.mkdir()
+    made["train"].to_parquet(folder / "train.parquet")
+    load_captions(str(folder))
 
 
 @mistake("Data", "The table has no column of captions")
@@ -229,7 +358,35 @@ def _(room):
 
 @mistake("Data", "The table has no column of pictures")
 def _(room):
-    load_captions(room.set(header="photo,text"))
+    load_captions(room.set(header="sound,text"))
+
+
+@mistake("Data", "Captions stand in two languages, and none is chosen")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", f"그림 {i}"] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text_en,text_ko"))
+
+
+@mistake("Data", "Captions may stand in another column, too", goes_on=True)
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", f"it is {i}"] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,description"))
+
+
+@mistake("Data", "The captions of a picture stand in rows of their own", goes_on=True)
+def _(room):
+    rows = [[f"{i // 2:02}.png", f"picture {i // 2}, {i % 2}", i] for i in range(48)]
+    load_captions(room.set(*rows, header="file_name,text,number"))
+
+
+@mistake("Data", "The table writes the names of pictures otherwise than their files", goes_on=True)
+def _(room):
+    load_captions(room.set(*([f"C:\\photos\\{i:02}.PNG", f"picture {i}"] for i in range(24))))
+
+
+@mistake("Data", "A table's first line names no columns", goes_on=True)
+def _(room):
+    load_captions(room.set(*([f"{i:02}.png", f"picture {i}"] for i in range(24)), header="00.png,picture 0"))
 
 
 @mistake("Data", "The table has no rows")
@@ -261,6 +418,19 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
+@mistake("Data", "A quotation mark is out of place", goes_on=True)
+def _(room):
+    room.set()
+    rows = "\n".join(f"{i:02}.png," + ('"Stop" sign' if i == 3 else "a sign") for i in range(24))
+    room.file("photos/metadata.csv", f"file_name,text\n{rows}\n")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "A row takes several lines of the table", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", "a dog\nand a cat"]))
+
+
 @mistake("Data", "The table was not saved in UTF-8")
 def _(room):
     room.file("photos/metadata.csv", "file_name,text\n00.png,un garçon\n".encode("latin-1"))
@@ -290,6 +460,29 @@ def _(room):
 @mistake("Data", "A caption is empty", goes_on=True)
 def _(room):
     load_captions(room.set(["00.png", " "]))
+
+
+@mistake("Data", "One of several captions of a picture is empty", goes_on=True)
+def _(room):
+    folder = room.set()
+    rows = [{"file_name": f"{i:02}.png", "captions": ["a picture", "" if i == 3 else "it"]} for i in range(24)]
+    room.file("photos/captions.json", json.dumps(rows))
+    load_captions(f"{folder}/captions.json")
+
+
+@mistake("Data", "A list of captions in a cell cannot be read", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", "['a picture' 'it is a picture']"]))
+
+
+@mistake("Data", "A caption holds signs that cannot be seen", goes_on=True)
+def _(room):
+    load_captions(room.set(["00.png", "a\u200b picture"]))
+
+
+@mistake("Data", "A data set is given where its name is wanted")
+def _(room):
+    load_captions(Dataset.from_dict({"image": [], "captions": []}))
 
 
 @mistake("Data", "A caption is missing", goes_on=True)
@@ -378,6 +571,34 @@ def _(room):
     load_captions(room.set(*rows, header="file_name,text,split"), max_left_out=0)
 
 
+@mistake("Data", "The column split names no splits")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", "AB"[i % 2]] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,split"))
+
+
+@mistake("Data", "Two columns name splits")
+def _(room):
+    rows = [[f"{i:02}.png", f"picture {i}", *[("train", "test")[i % 2]] * 2] for i in range(24)]
+    load_captions(room.set(*rows, header="file_name,text,by_day,by_place"))
+
+
+@mistake("Data", "A data set has several configurations")
+def _(room):
+    made = load_captions(room.settings.dataset)
+    for language in ("english", "german"):
+        made["train"].to_parquet(room.folder / "set" / language / "train.parquet")
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}/*.parquet\n" for name in ("english", "german"))
+    room.file("set/README.md", f"---\nconfigs:\n{configs}---\n")
+    room.then()
+    load_captions(str(room.folder / "set"))
+
+
+@mistake("Data", "A configuration is asked of a file")
+def _(room):
+    load_captions(f"{room.set()}/metadata.csv", config="german")
+
+
 def coco(room, *, annotations=None):
     room.set()
     images = [{"id": i, "file_name": f"{i:02}.png"} for i in range(24)]
@@ -396,9 +617,15 @@ def _(room):
     load_captions(coco(room, annotations=notes))
 
 
+@mistake("Data", "Ids of COCO's are numbers in one list and texts in the other", goes_on=True)
+def _(room):
+    notes = [{"image_id": str(i), "caption": f"picture {i}"} for i in range(24)]
+    load_captions(coco(room, annotations=notes))
+
+
 @mistake("Data", "A JSON file holds neither rows nor COCO's captions")
 def _(room):
-    load_captions(room.file("photos/captions.json", '{"00.png": "a picture"}'))
+    load_captions(room.file("photos/captions.json", '{"picture": "a picture"}'))
 
 
 @mistake("Data", "A caption has more tokens than the model has positions", goes_on=True)
@@ -441,6 +668,14 @@ def _(room):
 # Names
 
 
+def copied(room, name: str, content: bytes | None) -> None:
+    """Loads a copy of the checkpoint in which one file has other content, or is not there."""
+    for path in Path(room.settings.checkpoint).iterdir():
+        if path.name != name or content is not None:
+            room.file(f"model/{path.name}", content if path.name == name else path.read_bytes())
+    load_checkpoint(str(room.folder / "model"))
+
+
 @mistake("Names and values", "A checkpoint's name is mistyped")
 def _(room):
     load_checkpoint("models/git-tny")
@@ -464,10 +699,40 @@ def _(room):
 
 @mistake("Names and values", "A checkpoint's weights are damaged")
 def _(room):
-    for path in Path(room.settings.checkpoint).iterdir():
-        content = path.read_bytes()
-        room.file(f"model/{path.name}", content[: len(content) // 2] if path.suffix == ".safetensors" else content)
+    content = (Path(room.settings.checkpoint) / "model.safetensors").read_bytes()
+    copied(room, "model.safetensors", content[: len(content) // 2])
+
+
+@mistake("Names and values", "Git LFS was not installed when a checkpoint was cloned")
+def _(room):
+    copied(room, "model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+
+
+@mistake("Names and values", "Only the model was saved, without its processor")
+def _(room):
+    copied(room, "processor_config.json", None)
+
+
+@mistake("Names and values", "A file of a checkpoint is damaged")
+def _(room):
+    copied(room, "tokenizer.json", b"{cut")
+
+
+@mistake("Names and values", "A checkpoint is an adapter without its base")
+def _(room):
+    room.file("model/adapter_config.json", "{}")
     load_checkpoint(str(room.folder / "model"))
+
+
+@mistake("Names and values", "The folder above a checkpoint is named")
+def _(room):
+    room.file("model/checkpoint-500/config.json", "{}")
+    load_checkpoint(str(room.folder / "model"))
+
+
+@mistake("Names and values", "A precision does not work on this device")
+def _(room):
+    training_arguments(room.settings.with_changes(precision="fp16"))
 
 
 @mistake("Names and values", "CAPTIONING_PROFILE names no profile")

@@ -155,7 +155,7 @@ def hub(folder, monkeypatch):
         columns = {"image": images, "text": [f"picture {i}" for i in range(len(images))]}
         features = Features({"image": Picture(), "text": Value("string")})
         monkeypatch.setattr(tables, "locate", lambda name, kind: name)
-        monkeypatch.setattr(tables, "load_dataset", lambda name: Dataset.from_dict(columns, features=features))
+        monkeypatch.setattr(tables, "load_dataset", lambda place, name: Dataset.from_dict(columns, features=features))
         return "somebody/pictures"
 
     return answer

@@ -1,7 +1,10 @@
+import re
 from dataclasses import FrozenInstanceError, asdict
 from json import dumps
 
+import numpy as np
 import pytest
+import torch
 
 from helpers.captioner import saved_settings
 from helpers.errors import SettingsError
@@ -59,6 +62,9 @@ def test_a_wrong_profile_names_the_profiles(monkeypatch):
         ("batch_size", 0),
         ("batch_size", 2.5),
         ("batch_size", True),
+        ("batch_size", "8"),
+        ("batch_size", np.float64(8)),
+        ("num_beams", np.array([4])),
         ("learning_rate", 0),
         ("learning_rate", 2),
         ("warmup", 1.5),
@@ -71,7 +77,7 @@ def test_a_wrong_profile_names_the_profiles(monkeypatch):
     ],
 )
 def test_a_value_out_of_range_is_named(name, value):
-    with pytest.raises(SettingsError, match=f"(?=.*{name})(?=.*{value!r})"):
+    with pytest.raises(SettingsError, match=f"(?=.*{name})(?=.*{re.escape(repr(value))})"):
         RIGHT.with_changes(**{name: value})
 
 
@@ -80,6 +86,14 @@ def test_a_value_out_of_range_is_named(name, value):
 )
 def test_a_value_at_the_edge_is_kept(name, value):
     assert getattr(RIGHT.with_changes(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 8), ("learning_rate", 0.25)])
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor, lambda value: np.asarray(value)[()]])
+def test_a_number_of_numpy_or_torch_is_taken_as_one_of_python(kind, name, value):
+    kept = getattr(RIGHT.with_changes(**{name: kind(value)}), name)
+    assert kept == value
+    assert type(kept) is type(value)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from helpers.text import folded, visible
+from helpers.text import folded, visible, whole
 
 
 @pytest.mark.parametrize("code", [0xAD, 0x200B, 0x200E, 0x200F, 0x202B, 0x2060, 0x2069, 0xFEFF, 0x00, 0x1B, 0xFE0F])
@@ -28,3 +28,7 @@ def test_names_that_look_alike_are_the_same():
     }
     assert folded("caption_2") != folded("caption_3")
     assert folded(7) == "7"
+
+
+def test_half_a_letter_is_a_question_mark():
+    assert whole("a \ud800 b\udce9 é") == "a ? b? é"

@@ -41,7 +41,9 @@ NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 END = "<|endoftext|>"
 
 # What a sentence may ask for; a refusal without any of these leaves a learner where they were.
-ASKS = ("give ", "save ", "Make ", "make ", "check ", "copy ", "take ", "are read", "try ", "say ")
+ASKS = (
+    "give ", "save ", "Make ", "make ", "check ", "copy ", "take ", "are read", "try ", "say ", "download ", "unpack ",
+)  # fmt: skip
 
 
 def refusal(source, *named, load=load_image):

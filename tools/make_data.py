@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 from helpers.creatures import ATTRIBUTES, captions_of, draw_creature, key_of, random_creature
 from helpers.creatures.canvas import SIZE
 from helpers.paths import ROOT
-from helpers.reading.copies import NEAR, perceptual_hash
+from helpers.reading.copies import NEAR
+from helpers.reading.looks import perceptual_hash
 from tools.data_card import head_of_card, write_splits
 
 SEED = 2026

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from helpers.creatures.attributes import ATTRIBUTES
 from helpers.creatures.wordings import FILLER, Fact, phrases
+from helpers.text import visible
 
 ABSENT = ("none", "plain")  # values that captions leave unsaid: no fact
 
@@ -49,7 +50,7 @@ def pieces_of(caption: str) -> list[tuple[tuple[str, ...], tuple[Fact, ...]]]:
 
     Of the phrases that begin at a word, the longest counts.
     """
-    (known, longest), words = _grammar(), tuple(re.findall(r"\w+", caption.lower()))
+    (known, longest), words = _grammar(), tuple(re.findall(r"\w+", visible(str(caption)).lower()))
     pieces, at = [], 0
     while at < len(words):
         ends = range(min(len(words), at + longest), at, -1)

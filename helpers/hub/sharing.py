@@ -13,6 +13,7 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from transformers import PreTrainedModel
 
 from helpers.captioner import fingerprint_of
+from helpers.device import check_weights
 from helpers.errors import HubError
 from helpers.hub.card import model_card
 from helpers.inference import caption_images
@@ -63,7 +64,7 @@ def share(
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            model.save_pretrained(folder)
+            check_weights(model).save_pretrained(folder)
             processor.save_pretrained(folder)
             weights = fingerprint_of(folder)
             repo = api.create_repo(repo_id, private=private, exist_ok=True)

@@ -20,6 +20,7 @@ from helpers.families import tokenizer_of
 from helpers.metrics import cider
 from helpers.metrics.intervals import OfSums, mean, ratio, scored, share, value_of
 from helpers.metrics.words import nearest_alignments, normalized
+from helpers.reading.given import lists_of_texts
 
 Columns = Mapping[str, Sequence[str]]  # attributes: name → one value per picture
 # rouge_score's own tokenizer drops every letter that is not Latin.
@@ -151,6 +152,7 @@ def caption_metrics(
     Raises:
         CaptioningError: the numbers of predictions and references differ, one is no text, or there are none.
     """
+    predictions, references = lists_of_texts(predictions, references)
     statistics = _statistics(normalized(predictions, references), predictions, attributes)
     return {name: value_of(values, METRICS[name].of_sums) for name, values in statistics.items()}
 
@@ -169,6 +171,7 @@ def score(
             Where an interval does not hold 0, the two differ by more than the choice of pictures explains. Shares have
             "p" too, of McNemar's exact test.
     """
+    predictions, references = lists_of_texts(predictions, references)
     words = normalized(predictions, references)
     statistics = _statistics(words, predictions, attributes)
     others = {} if minus is None else _statistics(normalized(minus, words[1]), minus, attributes)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import jiwer
 
-from helpers.errors import CaptioningError
+from helpers.reading.given import lists_of_texts
 
 # How Unicode's names begin for the characters of scripts that are written without spaces between words.
 UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
@@ -35,22 +35,10 @@ def normalized(
     """Predictions and references, checked and normalised; what this function returned comes back as it is."""
     if isinstance(predictions, _Normalized) and isinstance(references, _Normalized):
         return predictions, references
-    for name, texts in (("predictions", predictions), ("references", references)):
-        if texts is None or isinstance(texts, str):
-            raise CaptioningError(f"The {name} are {texts!r}; give a list with an entry for each picture.")
-    if len(predictions) != len(references) or not len(predictions):
-        raise CaptioningError(
-            f"There are {len(predictions)} predictions and references of {len(references)} pictures; "
-            "give both for each of one or more pictures."
-        )
-    for i, (prediction, group) in enumerate(zip(predictions, references, strict=True)):
-        if isinstance(group, str) or not hasattr(group, "__len__") or not len(group):
-            raise CaptioningError(f"The references of picture {i} are {group!r}; give a list of one or more texts.")
-        for text in (prediction, *group):
-            if not isinstance(text, str):
-                raise CaptioningError(f"Picture {i} has the caption {text!r}; give a text.")
-    if not isinstance(references, _Normalized):
-        references = _Normalized([normalize(text) for text in group] for group in references)
+    fresh = not isinstance(references, _Normalized)
+    predictions, groups = lists_of_texts(predictions, references)
+    if fresh:
+        references = _Normalized([normalize(text) for text in group] for group in groups)
     return _Normalized(map(normalize, predictions)), references
 
 

@@ -1,6 +1,7 @@
 """Reading http(s) addresses (URLs): limits on time, size and redirects, and no private networks."""
 
 import asyncio
+import errno
 import ipaddress
 import re
 import socket
@@ -19,6 +20,17 @@ from yarl import URL
 from helpers.errors import ImageError
 
 MAX_REDIRECTS = 5
+_REFUSED = "the server refuses; log in with a browser, and download it yourself"
+_LATER = "the address may be right; try again later, and more slowly"
+_ANSWERS = dict.fromkeys((401, 402, 403, 407, 451), _REFUSED) | dict.fromkeys((408, 425, 429), _LATER)
+_NETWORK = "connect to a network, or try again later"
+_CAUSES = {
+    **dict.fromkeys((socket.EAI_AGAIN, errno.ENETUNREACH, errno.EHOSTUNREACH), _NETWORK),
+    errno.ECONNREFUSED: "nothing answers there; check its port, or try again later",
+    errno.ECONNRESET: "try again",
+}
+_CLOCK = "check the clock of this machine, or download it yourself"
+_CERTIFICATES = {9: _CLOCK, 10: _CLOCK, 62: "it is another host's; check the address"}  # by OpenSSL's numbers
 # Some servers refuse whoever does not say what it is; a compressed answer could be larger than what is read of it.
 _HEADERS = {"User-Agent": "pocket-captions (a captioning tutorial)", "Accept-Encoding": "identity"}
 # Addresses of the old kind, private ones too, as networks of the new kind alone write them.
@@ -45,14 +57,21 @@ def fetch(address: str, *, max_bytes: int, timeout: float, allow_local: bool = F
     except ImageError:
         raise
     except Exception as error:  # its whole text may repeat the query, or what the server sent
-        what = getattr(error, "strerror", None) or type(error).__name__
-        untrusted = "has a certificate that is not trusted; check the address and the network"
+        cause = getattr(error, "os_error", error)  # which aiohttp puts into its own
+        what = getattr(cause, "strerror", None) or type(error).__name__
+        sealed = getattr(error, "certificate_error", None)
+        to_do = _CERTIFICATES.get(getattr(sealed, "verify_code", 0), "check the network, which may put its own there")
         reasons = {
             _Refused: str(error),
             TimeoutError: f"did not answer within {timeout:g} seconds; try again, or download it yourself",
-            aiohttp.ClientPayloadError: "broke off before its end; try again",
-            aiohttp.ClientConnectorCertificateError: untrusted,
-            Exception: f"cannot be read: {what}; check the address and the network",
+            (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError): "broke off before its end; try again",
+            aiohttp.ClientHttpProxyError: f"is not read: the proxy {_answered(getattr(error, 'status', 0))}",
+            aiohttp.ClientProxyConnectionError: f"is not reached: its proxy fails ({what}); check HTTPS_PROXY",
+            aiohttp.ClientConnectorCertificateError: (
+                f"has a certificate that is not trusted ({getattr(sealed, 'verify_message', '')}); {to_do}"
+            ),
+            Exception: f"cannot be read: {what}; "
+            + _CAUSES.get(getattr(cause, "errno", 0), "check the address and the network"),
         }
         why = next(reason for kind, reason in reasons.items() if isinstance(error, kind))
         raise ImageError(f"{shown(address)} {why}.") from None
@@ -79,6 +98,13 @@ def shown(address: str) -> str:
     return plain if len(plain) <= 200 else plain[:199] + "…"
 
 
+def _answered(status: int, wait: str = "") -> str:
+    """What a server answered in place of a picture, and what to do; `wait` is its Retry-After."""
+    what = _ANSWERS.get(status, _LATER if status >= 500 else "check the address")
+    seconds = f", after {wait} seconds" if wait.isdecimal() and what == _LATER else ""
+    return f"answers {status} {responses.get(status, '')}; {what}{seconds}"
+
+
 class _Refused(Exception):
     """Why an address is not read: the rest of a sentence that begins with it."""
 
@@ -87,12 +113,13 @@ class _Places:
     """A resolver for aiohttp: where a host lies, asked and vetted once, as a second answer may lead elsewhere."""
 
     def __init__(self, url: URL, proxied: bool, trusted: bool):
+        self.places, why = [], "check its spelling and the network"
         try:
             self.places = socket.getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            self.places = []
+        except (OSError, UnicodeError) as error:
+            why = _CAUSES.get(getattr(error, "errno", 0), why)
         if not self.places and not proxied:  # a proxy may know hosts that this machine does not
-            raise _Refused(f"cannot be read: no host {url.raw_host} is found; check its spelling and the network")
+            raise _Refused(f"cannot be read: no host {url.raw_host} is found; {why}")
         if not trusted and not all(_is_public(place[0]) for *_, place in self.places):
             raise _Refused(
                 f"lies on this machine or in a private network ({url.raw_host}), which is not read; "
@@ -165,7 +192,7 @@ async def _answer(url: URL, places: _Places, proxy: str | None, max_bytes: int) 
         if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
             return answer.headers["Location"]
         if not 200 <= answer.status < 300:
-            raise _Refused(f"answers {answer.status} {responses.get(answer.status, '')}; check the address")
+            raise _Refused(_answered(answer.status, answer.headers.get("Retry-After", "")))
         if (answer.content_length or 0) > max_bytes:
             raise _Refused(f"has {answer.content_length:,} bytes; the limit is {max_bytes:,}; make it smaller")
         content = bytearray()

@@ -1,31 +1,37 @@
 """Checks of a data set's rows: captions and pictures that cannot be used, each with its reason."""
 
-import logging
 import os
-import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow
-from datasets import ClassLabel, Dataset, Features, Image, List, Value
-from tqdm.auto import tqdm
+from datasets import Dataset, Features, Image, List, Value
 
-from helpers.errors import DataError, ImageError
-from helpers.reading.pictures import check_image
+from helpers.errors import DataError
+from helpers.reading.columns import caption_columns, captions_of, passed_over, picture_column
+from helpers.reading.looks import Look, looks
 from helpers.reading.rows import Listed, Stored
 
-logger = logging.getLogger(__name__)
-
-CAPTION_COLUMNS = ("captions", "caption", "text", "sentences", "sentence")
 Faults = dict[int, tuple[str, str]]  # row number → the kind of fault, and the sentence about it
 _EMPTY = Features({"image": Image(), "captions": List(Value("string"))})
 
 
-def usable(table: Listed, name: str, split: str, caption_columns: str | list[str] | None) -> tuple[Dataset, Faults]:
+class Checked(NamedTuple):
+    """What was found in the rows of a split."""
+
+    dataset: Dataset  # the rows that can be used, with the columns image and captions
+    faults: Faults  # why the others cannot
+    notes: list[str]  # what was read otherwise than it stands
+    rows: int  # how many there were
+
+
+def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) -> Checked:
     """Checks every row of a split; the names of the data set and the split are for sentences.
 
-    Returns:
-        The rows that can be used, with the columns image and captions, and why the others cannot.
+    Rows of a file that name the same picture become one, with the captions of all. `asked` are the columns of captions
+    that were asked for.
 
     Raises:
         DataError: there are no rows, no column of pictures or none of captions, or classes in its place.
@@ -34,92 +40,78 @@ def usable(table: Listed, name: str, split: str, caption_columns: str | list[str
         raise DataError(f"{name}: the split {split} has no rows; add some, or remove the split.")
     if not table.columns:
         raise DataError(f"{name}: no row of the split {split} can be read; of the first one: {table.faults.get(0)}.")
-    picture, texts = _picture_column(table, name), _caption_columns(table, name, caption_columns)
-    for column, used in (("image", picture), ("captions", " and ".join(texts))):
-        if column in table.columns and column not in (picture, *texts):
-            logger.warning(
-                "%s: left out the column %s of the split %s, because its name is given to what %s holds; rename it.",
-                name, column, split, used,
-            )  # fmt: skip
-    rows = table.rows.select_columns(texts) if isinstance(table, Stored) else table.rows
-    captions = [_captions(row, texts) for row in rows]
-    faults = {i: fault for i, group in enumerate(captions) if (fault := _caption_fault(group, texts))}
+    picture = picture_column(table, name)
+    texts = caption_columns(table, name, asked, picture)
+    captions, spared, faults, hidden = [], [], {}, 0
+    for i, row in enumerate(table.rows.select_columns(texts) if isinstance(table, Stored) else table.rows):
+        good, bad, signs = captions_of(row, texts)
+        captions.append(good)
+        hidden += signs
+        if not good:
+            faults[i] = bad[0]
+        spared += [(kind, i) for kind, _ in bad] if good else []
     faults |= {i: ("a fault in its table", why) for i, why in table.faults.items()}
-    numbers = [i for i in range(len(captions)) if i not in faults]
-    bar = tqdm(numbers, f"Checking {split}", delay=3, leave=False)
     try:
-        for i, stored in zip(bar, table.pictures(picture, numbers), strict=True):
-            if why := _picture_fault(stored, table):
-                faults[i] = ("a picture that cannot be read", why)
+        looked = _looked(table, picture, split, faults)
     except (pyarrow.ArrowException, TypeError, ValueError):
         kind = table.rows.features[picture]
         raise DataError(f"{name}: the column {picture} holds no pictures (it is {kind}); rename it.") from None
-    faults = dict(sorted(faults.items()))
-    if kept := [i for i in numbers if i not in faults]:
-        return table.dataset(kept, picture, texts, [captions[i] for i in kept]), faults
-    return Dataset.from_dict({"image": [], "captions": []}, features=_EMPTY), faults
+    notes = [*table.notes, *_spared(spared), *passed_over(table, picture, texts)]
+    dataset = Dataset.from_dict({"image": [], "captions": []}, features=_EMPTY)
+    if looked:
+        groups, digests = [rows for rows, _ in looked], [look.digest for _, look in looked]
+        together = [[text for i in rows for text in captions[i]] for rows in groups]
+        dataset = table.dataset([rows[0] for rows in groups], picture, texts, together, digests)
+        notes += _grouped(table, groups, dataset.column_names)
+    notes += [table.find.note] if table.find.note else []
+    notes += [f"signs that cannot be seen are taken out of {hidden} captions"] if hidden else []
+    return Checked(dataset, dict(sorted(faults.items())), notes, len(captions))
 
 
-def _picture_column(table: Listed, name: str) -> str:
-    if column := next((column for column in table.picture_columns if column in table.columns), None):
-        return column
-    known, listed = " or ".join(table.picture_columns), ", ".join(table.columns)
-    raise DataError(f"{name} has no column of pictures ({known}); its columns are {listed}; rename one.")
+def _looked(table: Listed, picture: str, split: str, faults: Faults) -> list[tuple[list[int], Look]]:
+    """Looks once at each picture of rows without a fault: its rows, and what was seen; others join the faults."""
+    numbers = [i for i in range(len(table.rows)) if i not in faults]
+    rows_of: dict[Path | int, list[int]] = {}  # a picture's file, or its row where it lies in there → its rows
+
+    def files() -> Iterator[Path | bytes]:
+        for i, stored in zip(numbers, table.pictures(picture, numbers), strict=True):
+            file = _picture_file(stored, table)
+            if isinstance(file, str):
+                faults[i] = ("a picture that cannot be read", file)
+                continue
+            rows = rows_of.setdefault(file if isinstance(file, Path) else i, [])
+            rows.append(i)
+            if len(rows) == 1:
+                yield file
+
+    seen = list(looks(files(), len(numbers), f"Checking {split}"))
+    looked = list(zip(rows_of.values(), seen, strict=True))
+    for rows, look in looked:
+        if look.why:
+            why = look.why.rstrip(".").replace(f"{table.folder}/", "").removeprefix("The picture ")
+            faults |= dict.fromkeys(rows, ("a picture that cannot be read", f"its picture {why}"))
+    return [(rows, look) for rows, look in looked if not look.why]
 
 
-def _caption_columns(table: Listed, name: str, asked: str | list[str] | None) -> list[str]:
-    if asked is None:
-        columns = [column for column in CAPTION_COLUMNS if column in table.columns][:1]
-        numbered = [column for column in table.columns if re.fullmatch(r"(caption|text|sentence)_?\d+", column)]
-        columns = columns or sorted(numbered, key=lambda column: (column.rstrip("0123456789"), len(column), column))
-    else:
-        columns = [asked] if isinstance(asked, str) else list(asked)
-    missing = [column for column in columns if column not in table.columns]
-    if missing or not columns:
-        what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
-        raise DataError(f"{name} has {what}; name it with caption_columns, one of {', '.join(table.columns)}.")
-    for column in columns:
-        kind = getattr(table.rows, "features", {}).get(column)
-        if isinstance(kind := getattr(kind, "feature", kind), ClassLabel):
-            raise DataError(
-                f"{name}: the column {column} holds numbers of classes ({', '.join(kind.names)[:60]}) and no captions; "
-                f"write a sentence for each class into a column of its own, or name another with caption_columns."
-            )
-    return columns
+def _spared(faults: list[tuple[str, int]]) -> list[str]:
+    """What is said of captions that are left out where their pictures have others."""
+    counted = ", ".join(f"{kind}: {count}" for kind, count in Counter(kind for kind, _ in faults).most_common())
+    row = f"the first in row {faults[0][1]}" if faults else ""
+    return [f"left out {len(faults)} captions of pictures that have others ({counted}; {row})"] if faults else []
 
 
-def _captions(row: dict[str, Any], columns: list[str]) -> list[Any]:
-    """The captions of a row, whatever they are; of several columns, those that it leaves empty do not count.
-
-    A column holds one or a list of them, as texts or as {"raw": text}, as Karpathy's splits keep them.
-    """
-    values = [_raw(row.get(column)) for column in columns]
-    texts = [_raw(text) for value in values for text in (value if isinstance(value, list) else [value])]
-    return [text for text in texts if len(columns) == 1 or text not in (None, "")] or [None]
-
-
-def _raw(value: Any) -> Any:
-    return value.get("raw", value) if isinstance(value, dict) else value
+def _grouped(table: Listed, groups: list[list[int]], columns: list[str]) -> list[str]:
+    """What is said of pictures whose captions stand in rows of their own."""
+    if (rows := sum(map(len, groups))) == len(groups):
+        return []
+    several = [[table.rows[i] for i in rows] for rows in groups if len(rows) > 1]
+    lost = [c for c in columns if c in table.columns and any(r.get(c) != g[0].get(c) for g in several for r in g)]
+    kept = f"; of {', '.join(lost)} the first row's value is kept" if lost else ""
+    return [f"{rows} rows name {len(groups)} pictures, and the captions of a picture are put together{kept}"]
 
 
-def _caption_fault(captions: list[Any], columns: list[str]) -> tuple[str, str] | None:
-    """What is wrong with the captions of a row: its kind, and the sentence."""
-    where = f"in the column {' or '.join(columns)}"
-    for text in captions:
-        if text is None:
-            return "no caption", f"it has no caption {where}; write one"
-        if not isinstance(text, str) or re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?\s*", text):
-            why = f"its caption {repr(text)[:40]} {where} is no text; write a sentence, or name another"
-            return "a caption that is no text", why
-        if text != text.encode(errors="replace").decode():
-            return "a caption that is no text", f"its caption {text!r:.40} {where} holds half a letter; write it anew"
-        if not text.strip():
-            return "an empty caption", f"its caption {where} is empty; write one"
-    return None
-
-
-def _picture_fault(stored: Any, table: Listed) -> str:
-    """Why a picture cannot be used, or an empty text."""
+def _picture_file(stored: Any, table: Listed) -> Path | bytes | str:
+    """A picture's file, or the sentence that says why there is none."""
     if not stored:
         return "it names no picture; name a file, or remove the row"
     if isinstance(stored, str):
@@ -132,10 +124,5 @@ def _picture_fault(stored: Any, table: Listed) -> str:
         plain, homes = Path(os.path.normpath(path)), (table.folder, *table.caches)
         if not any(plain.is_relative_to(os.path.normpath(home)) for home in homes):
             return f"{stored[:80]} leaves the folder of the pictures; move the picture into it"
-        stored = path
-    try:
-        check_image(stored)
-        return ""
-    except ImageError as error:
-        message = str(error).rstrip(".")
-        return f"its picture {message}".replace(f"{table.folder}/", "") if isinstance(stored, Path) else message
+        return path
+    return stored

@@ -1,4 +1,4 @@
-"""Reading COCO's captions, and Karpathy's splits of COCO, Flickr8k and Flickr30k, as rows of a table.
+"""Reading JSON as rows of a table: lists of objects, COCO's captions, and Karpathy's splits of COCO and Flickr.
 
 COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}.
 Karpathy: {"images": [{"filename", "sentences": [{"raw"}], "split"}]}, the file name sometimes with a "filepath".
@@ -10,13 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import DataError
+from helpers.reading.names import Finder
+from helpers.reading.pictures import SUFFIXES
 
-Rows = tuple[list[dict[str, Any]], dict[int, str]]
+Rows = tuple[list[dict[str, Any]], dict[int, str], list[str]]  # the rows, faults by row number, and notes
 _LOOKED_FOR = 100  # pictures of a table, to find their folder
+
+
+def objects(values: list[Any]) -> Rows:
+    """The rows that are JSON objects, empty ones in place of the others, and which those are."""
+    faults = {i: "it is no JSON object; write one a line" for i, row in enumerate(values) if not isinstance(row, dict)}
+    return [{} if i in faults else row for i, row in enumerate(values)], faults, []
 
 
 def rows_of(content: Any, shown: str) -> Rows:
     """The rows of a captions file, one a picture, of what json.loads gives; `shown` is its name, for sentences.
+
+    Besides COCO's and Karpathy's form, an object may hold one list of rows, or captions by the names of pictures.
 
     Returns:
         The rows with the columns file_name, captions and the pictures' others; and faults by row number. An annotation
@@ -25,27 +35,39 @@ def rows_of(content: Any, shown: str) -> Rows:
     Raises:
         DataError: it is no captions file.
     """
-    images, annotations = map(content.get, ("images", "annotations")) if isinstance(content, dict) else (None, None)
+    known = content if isinstance(content, dict) else {}
+    images, annotations = map(known.get, ("images", "annotations"))
     if isinstance(images, list) and isinstance(annotations, list):
         if not any(isinstance(annotation, dict) and "caption" in annotation for annotation in annotations):
             raise DataError(f"{shown} has annotations and none with a caption; give the file of captions.")
         return _coco(images, annotations)
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
         return _karpathy(images)
+    lists = [value for value in known.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    if len(lists) == 1 and len(lists[0][0]) > 1:
+        return objects(lists[0])
+    if known and all(name.lower().endswith(SUFFIXES) for name in known):
+        return [{"file_name": name, "captions": captions} for name, captions in known.items()], {}, []
     raise DataError(
         f"{shown} holds neither a list of rows nor COCO's images and annotations; write one JSON object a picture "
         "between [ and ]."
     )
 
 
-def picture_folder(file: Path, rows: list[dict[str, Any]]) -> Path:
-    """Where the pictures of a captions file lie: beside it, in a folder beside it, or beside its own `annotations`."""
-    names = [row["file_name"] for row in rows if isinstance(row.get("file_name"), str)]
+def picture_folder(file: Path, names: list[Any]) -> Path:
+    """Where the pictures of a table lie: beside it, in a folder beside it, or in one beside its own folder.
+
+    The last counts where the table's folder holds no pictures, as COCO's annotations and Flickr8k_text do.
+    """
     # A path that climbs or starts at the root would be found from any folder, and lead out of each.
-    inside = [name for name in names if name and not {"..", "/"} & {*Path(name).parts}][:_LOOKED_FOR]
-    above = sorted(file.parent.parent.glob("*/")) if file.parent.name == "annotations" else []
-    places = [file.parent, *sorted(file.parent.glob("*/")), *above]
-    return max(places, key=lambda place: sum(os.path.isfile(place / name) for name in inside))
+    inside = [name for name in names if isinstance(name, str) and name and not {"..", "/"} & {*Path(name).parts}]
+    inside = [name.partition("#")[0].replace("\\", "/").strip() for name in inside[:_LOOKED_FOR]]
+    own, others = [file.parent, *sorted(file.parent.glob("*/"))], sorted(file.parent.parent.glob("*/"))
+    for places, find in ((own, lambda _: str), (own, Finder), (others, lambda _: str)):  # as they stand comes first
+        found = {place: sum(map(os.path.isfile, map(place.joinpath, map(find(place), inside)))) for place in places}
+        if any(found.values()):
+            return max(found, key=found.__getitem__)
+    return file.parent
 
 
 def _coco(images: list[Any], annotations: list[Any]) -> Rows:
@@ -53,7 +75,10 @@ def _coco(images: list[Any], annotations: list[Any]) -> Rows:
     images = [image if isinstance(image, dict) else {} for image in images]
     ids = [_id(image.get("id")) for image in images]
     twice, rows_of_ids = Counter(ids), {known: i for i, known in enumerate(ids)}
-    rows = [{**image, "captions": []} for image in images]
+    # 7 and "7" are one id where one picture alone has either of them.
+    alike = Counter(map(_number, ids))
+    rows_of_numbers = {number: i for i, known in enumerate(ids) if alike[number := _number(known)] == 1}
+    rows, notes = [{**image, "captions": []} for image in images], []
     faults = {
         i: "it has no id; write one, and use it in its annotations"
         if known is None
@@ -64,12 +89,15 @@ def _coco(images: list[Any], annotations: list[Any]) -> Rows:
     for annotation in annotations:
         annotation = annotation if isinstance(annotation, dict) else {}
         known, caption = _id(annotation.get("image_id")), annotation.get("caption")
-        if known is not None and known in rows_of_ids:
-            rows[rows_of_ids[known]]["captions"].append(caption)
+        row = None if known is None else rows_of_ids.get(known, rows_of_numbers.get(_number(known)))
+        if row is not None:
+            rows[row]["captions"].append(caption)
+            if known not in rows_of_ids and not notes:
+                notes.append(f"ids are written in two ways: the image_id {known!r} is the picture {ids[row]!r}")
         else:
             faults[len(rows)] = f"its caption belongs to the image_id {known}, which no picture has; mend the id"
             rows.append({"file_name": None, "captions": [caption]})
-    return rows, faults
+    return rows, faults, notes
 
 
 def _karpathy(images: list[Any]) -> Rows:
@@ -82,8 +110,15 @@ def _karpathy(images: list[Any]) -> Rows:
         place = f"{folder}/{name}" if folder and name else name
         split = "train" if split == "restval" else split
         rows.append({"file_name": place, "captions": image.get("sentences"), "split": split})
-    return rows, faults
+    return rows, faults, []
 
 
 def _id(value: Any) -> int | str | None:
-    return value if isinstance(value, (int, str)) else None
+    whole = isinstance(value, float) and value.is_integer()  # as pandas writes ids where one is missing
+    return int(value) if whole else value if isinstance(value, (int, str)) else None
+
+
+def _number(known: int | str | None) -> str:
+    """What ids are compared by where they differ in kind: 7, "7", " 7" and "007" are one."""
+    text = str(known).strip()
+    return text.lstrip("0") or "0" if text.isdigit() else text

@@ -10,45 +10,37 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import imagehash
 import numpy as np
-import PIL.Image
-from datasets import Dataset, Image, config
-from datasets.fingerprint import Hasher
+from datasets import Dataset, Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
 
-from helpers.reading.pictures import load_small
+from helpers.errors import ImageError
+from helpers.reading.looks import BYTES, looks
 
 NEAR = 8  # bits of 256
-BYTES = 32  # of one hash
-VERSION = 1  # raise it when a hash is computed differently, so that no stored one is used
 
 
-def perceptual_hash(picture: PIL.Image.Image) -> imagehash.ImageHash:
-    """256 bits that say how a picture looks; `a - b` counts the bits in which two pictures differ."""
-    return imagehash.phash(picture, hash_size=16)
+def sources(dataset: Dataset) -> Iterator[bytes | Path]:
+    """Each picture's file, which a Dataset holds or names, in the column image."""
+    for row in dataset.select_columns("image").cast_column("image", Image(decode=False)):
+        stored = row["image"]
+        yield stored["bytes"] if stored["bytes"] is not None else Path(stored["path"])
 
 
 def contents(dataset: Dataset) -> Iterator[bytes]:
-    """The bytes of each picture's file, which a Dataset holds or names, in the column image."""
-    for row in dataset.select_columns("image").cast_column("image", Image(decode=False)):
-        stored = row["image"]
-        yield stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
+    """The bytes of each picture's file."""
+    return (source if isinstance(source, bytes) else source.read_bytes() for source in sources(dataset))
 
 
 def packed_hashes(dataset: Dataset, split: str) -> np.ndarray:
-    """The perceptual hashes of a split, uint8 (pictures, 32), kept in the cache of the datasets library."""
-    key = Hasher.hash(("picture hashes", VERSION, dataset._fingerprint))
-    file = Path(config.HF_DATASETS_CACHE) / "picture-hashes" / key
-    packed = file.read_bytes() if file.is_file() else b""
-    if len(packed) != BYTES * len(dataset):
-        bar = tqdm(contents(dataset), f"Looking for copies in {split}", len(dataset), delay=3, leave=False)
-        packed = b"".join(np.packbits(perceptual_hash(load_small(content)).hash).tobytes() for content in bar)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(packed)
-    return np.frombuffer(packed, np.uint8).reshape(-1, BYTES)
+    """The perceptual hashes of a split, uint8 (pictures, 32); ImageError where a picture cannot be read."""
+    hashes = []
+    for look in looks(sources(dataset), len(dataset), f"Looking for copies in {split}"):
+        if look.why:
+            raise ImageError(look.why)
+        hashes.append(look.hash)
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, BYTES)
 
 
 def groups_of_copies(hashes: np.ndarray) -> np.ndarray:

@@ -87,6 +87,8 @@ def _check_tiles(picture: Any, compression: str, max_pixels: int) -> None:
     """A TIFF's tiles may be larger than the picture, which their last row and column overlap; each is decoded whole."""
     if compression not in TIFF_COMPRESSIONS:
         raise Claims(f"is a TIFF compressed as {compression}, which is not read; save it anew as PNG")
+    if picture.tag_v2.get(254) == 1 or 50706 in picture.tag_v2:  # a reduced copy comes first, as in NEF and DNG
+        raise Claims("is a raw photo, or begins with a small copy of a picture; save it as JPEG")
     tile = picture.tag_v2.get(322, 1), picture.tag_v2.get(323, 1)
     if not all(isinstance(side, int) and side > 0 for side in tile):
         raise Claims("has tiles without a size; save it anew as PNG")

@@ -28,6 +28,8 @@ KNOWN = (
     "Salesforce/blip-image-captioning-base",
     "nlpconnect/vit-gpt2-image-captioning",
 )
+# An id as the address of its page holds it, which people copy from there.
+_PAGE = re.compile(r"(?:https?://(?:www\.)?(?:huggingface\.co|hf\.co)|hf:/)/(?:datasets/)?([^/]+/[^/?#]+)(?:[/?#].*)?")
 _ERRORS = {"model": CheckpointError, "dataset": DataError}
 _NOUNS = {"model": "checkpoint", "dataset": "data set"}
 
@@ -48,13 +50,13 @@ def locate(name: str, kind: str) -> str:
     Raises:
         CheckpointError or DataError: it is on neither; the message suggests the nearest name that exists.
     """
-    name = str(name)
-    if not name.strip():
+    name = _PAGE.sub(r"\1", str(name).strip())
+    if not name:
         raise _ERRORS[kind](f"The {_NOUNS[kind]} has no name; give a folder or a Hub id (owner/name).")
     path = resolve(name)
     if path.exists():
         return str(path)
-    is_file = path.suffix in (".csv", ".jsonl", ".json", ".parquet")
+    is_file = path.suffix in (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet", ".tar", ".zip")
     if is_file or name.startswith((".", "/", "~")) or name.partition("/")[0] in ("data", "models", "artifacts"):
         raise _absent(name, kind, f"is not there (looked for {path}); check the spelling")
     try:
@@ -130,7 +132,7 @@ def fingerprint_of_file(file: Path) -> str:
     if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name):
         return blob.name[:16]
     state = file.stat()
-    return _sha256(file, state.st_ino, state.st_size, state.st_mtime_ns)[:16]
+    return _sha256(file, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)[:16]
 
 
 @functools.cache

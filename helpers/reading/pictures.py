@@ -1,21 +1,29 @@
 """One picture, read safely from a path, an address, bytes, an array or a PIL picture: RGB, upright, within limits."""
 
+import errno
+import io
 import logging
 import os
 import reprlib
 import warnings
+from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import DataHandler, Request, url2pathname
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
-from helpers.errors import ImageError, SettingsError
+from helpers.errors import ImageError, SettingsError, readable
 from helpers.paths import resolve
 from helpers.reading.addresses import fetch, shown
+from helpers.reading.kinds import channels_last, kind_of, one_of
 from helpers.reading.limits import Claims, check_size, opened
 
 logger = logging.getLogger(__name__)
@@ -24,15 +32,20 @@ MAX_BYTES = 25_000_000  # of a file or an answer, before it is read
 MAX_PIXELS = 36_000_000  # before they are decoded; a telephone takes 12 or 24 million
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # of their files
+if features.check("avif"):
+    FORMATS, SUFFIXES = (*FORMATS, "AVIF"), (*SUFFIXES, ".avif")
+with suppress(ImportError):
+    import pillow_heif  # it reads what phones make, and is no requirement
+
+    pillow_heif.register_heif_opener()
+    FORMATS, SUFFIXES = (*FORMATS, "HEIF"), (*SUFFIXES, ".heic", ".heif")
 TIMEOUT = 10  # seconds, for everything that an address takes
 # Pillow makes a list of all entries of an EXIF block, each as long as it says; one JPEG segment holds this much.
 _MAX_EXIF = 65_536
-# How files begin that people take for pictures.
-_OTHERS = {
-    (b"<!doctype html", b"<html"): "a web page; take the address of the picture itself",
-    (b"<svg",): "an SVG drawing; save it as PNG",
-    (b"<?xml",): "an XML text, perhaps a drawing; save it as PNG",
-    (b"%pdf",): "a PDF document; save its picture as PNG",
+_OPENING = {  # what to do where the system will not open a file
+    errno.EACCES: "give yourself the right to read it, or copy it to a folder of yours",
+    errno.EPERM: "give yourself the right to read it, or copy it to a folder of yours",
+    errno.EMFILE: "close other files, or start the kernel again",
 }
 
 
@@ -40,8 +53,9 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
     """Reads a picture from wherever it is.
 
     Args:
-        source: a path, an http(s) address, bytes, a PIL picture, or an array (height, width) or (height, width,
-            channels) of whole numbers from 0 to 255 or real numbers from 0 to 1.
+        source: a path, an address (http, https, file, data), bytes, an open file, a PIL picture, an array or a tensor
+            (height, width), (height, width, channels) or (channels, height, width) of whole numbers from 0 to 255 or
+            real numbers from 0 to 1; or what holds one of them: a row with the column image, a list or a batch of one.
         allow_local: whether an address may lie on this machine or in a private network.
 
     Returns:
@@ -51,46 +65,45 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
     Raises:
         ImageError: there is no picture, it is damaged, or it is larger than MAX_BYTES or MAX_PIXELS.
     """
+    source = one_of(source, MAX_BYTES)
     if isinstance(source, Image.Image):
         return _rgb(source, "The picture")
-    if isinstance(source, np.ndarray):
+    if isinstance(source, np.ndarray) and not (source.ndim == 1 and source.dtype == np.uint8):  # which is a file's
         return _rgb(_from_array(source), "The array")
-    return _rgb(*_opened(source, allow_local))
+    return _rgb(*_opened(*content_of(source, allow_local)))
 
 
-def check_image(source: Any) -> None:
-    """Raises ImageError where `load_image` would, for a path or bytes, and keeps nothing."""
-    picture, name = _opened(source)
-    # A JPEG decodes faster at an eighth of its size, and what is cut or damaged fails just the same.
-    picture.draft(picture.mode, tuple(max(1, side // 8) for side in picture.size))
-    _carefully(picture.load, name)
-
-
-def load_small(source: Any, side: int = 128) -> Image.Image:
-    """What `load_image` gives, of a path or bytes; a large JPEG at a fraction of its size, no side below `side`."""
-    picture, name = _opened(source)
+def load_small(content: bytes, name: str = "The picture", side: int = 128) -> Image.Image:
+    """What `load_image` gives, of a file's content; a large JPEG at a fraction of its size, no side below `side`."""
+    picture, name = _opened(content, name)
+    # What is cut or damaged fails at a fraction, too.
     picture.draft(picture.mode, (side, side))
     return _rgb(picture, name)
 
 
-def _opened(source: Any, allow_local: bool = False) -> tuple[Image.Image, str]:
+def _opened(content: bytes, name: str) -> tuple[Image.Image, str]:
     """The picture, not yet decoded, within the limits; and what to call it in a sentence."""
-    content, name = _content(source, allow_local)
     if not content:
         raise ImageError(f"{name} has no bytes at all; copy or download it again.")
     return _carefully(lambda: opened(content, FORMATS, MAX_PIXELS), name, content), name
 
 
-def _content(source: Any, allow_local: bool) -> tuple[bytes, str]:
-    """The bytes of a picture, and what to call it in a sentence."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
+def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
+    """The bytes of a picture, from a path, an address or bytes; and what to call it in a sentence."""
+    if isinstance(source, (bytes, bytearray, memoryview, array, np.ndarray)):
         if (size := memoryview(source).nbytes) > MAX_BYTES:
             raise ImageError(f"The picture has {size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
         return bytes(source), "The picture"
     if not isinstance(source, (str, os.PathLike)) or not (name := os.fsdecode(source)):
         shortened = reprlib.repr(source)[:60]  # which is quick for a list of a million, too
         raise ImageError(f"{shortened} is no picture; give a path, an address, bytes, an array or a PIL picture.")
-    if "://" in name[:12]:
+    scheme = name.partition(":")[0].lower()
+    if scheme == "data":
+        with readable(ImageError, lambda error: f"{name[:40]} holds no bytes ({error}); give data:image/png;base64,…."):
+            return content_of(DataHandler().data_open(Request(name)).read())
+    if scheme == "file":
+        name = url2pathname(urlsplit(name).path)
+    elif "://" in name[:12]:
         return fetch(name, max_bytes=MAX_BYTES, timeout=TIMEOUT, allow_local=allow_local), shown(name)
     return _file(name), name
 
@@ -105,7 +118,8 @@ def _file(name: str) -> bytes:
     except SettingsError as error:
         raise ImageError(str(error)) from None
     except OSError as error:
-        raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; check the path.") from None
+        what = _OPENING.get(error.errno, "try again, or copy it to another disk")
+        raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; {what}.") from None
     if len(content) > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
     return content
@@ -113,6 +127,8 @@ def _file(name: str) -> bytes:
 
 def _instead(path: Path) -> str:
     """What a path is that is no file, and what to do about it."""
+    if path.is_symlink() and not path.exists():
+        return f"a link to {os.readlink(path)}, which leads nowhere; give the file itself"
     if path.is_dir():
         return "a folder; give the path of one picture in it"
     if path.exists():
@@ -128,7 +144,9 @@ def _rgb(picture: Image.Image, name: str) -> Image.Image:
     """A new picture: decoded, upright, on white, in RGB."""
     _carefully(lambda: check_size(picture, MAX_PIXELS), name)
     _carefully(picture.load, name)
-    return _carefully(lambda: _on_white(_upright(picture, name)), name)
+    # A copy that is turned forgets what it was read from.
+    negative = picture.format in ("TIFF", None) and picture.getexif().get(262) == 0
+    return _carefully(lambda: _on_white(_upright(picture, name), negative), name)
 
 
 def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
@@ -139,23 +157,16 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
             return step()
     except Exception as error:
         why = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
+        unknown = f"no picture, or a damaged one; {', '.join(FORMATS)} are read"
         sentences = {
             Claims: str(error),
             MemoryError: "needs more memory than there is; make it smaller",
             Image.DecompressionBombError: f"has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller",
-            UnidentifiedImageError: f"is {_kind_of(content)}; {', '.join(FORMATS)} are read",
+            UnidentifiedImageError: f"is {kind_of(content) or unknown}",
             Exception: f"is damaged or of a rare kind ({why}); copy it again or save it as PNG",
         }
         what = next(sentence for kind, sentence in sentences.items() if isinstance(error, kind))
         raise ImageError(f"{name} {what}.") from None
-
-
-def _kind_of(content: bytes) -> str:
-    """What a file is that is no picture of a kind that is read."""
-    start = content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    if content[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file, which many phones make; save it as JPEG"
-    return next((what for signs, what in _OTHERS.items() if start.startswith(signs)), "no picture, or a damaged one")
 
 
 def _upright(picture: Image.Image, name: str) -> Image.Image:
@@ -168,20 +179,48 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
         return picture.copy()
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    clear = picture.info.get("transparency")
+def _on_white(picture: Image.Image, negative: bool) -> Image.Image:
+    """RGB, of the colors of sRGB; `negative` says whether zero is white where Pillow leaves that to us."""
+    clear, profile = picture.info.get("transparency"), picture.info.pop("icc_profile", None)
     if picture.mode[0] in "IF":
         values = np.asarray(picture)
-        picture = Image.fromarray(_in_8_bits(values, picture.mode))
+        shades = _in_8_bits(values, picture.mode)
+        picture = Image.fromarray(255 - shades if negative else shades)
         if isinstance(clear, int):
             picture.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     elif picture.mode == "RGB" and isinstance(clear, tuple) and max(clear) > 255:
         # Of 16 bits a channel Pillow keeps 8, but all 16 of the color that is transparent.
         picture.info["transparency"] = tuple(value // 256 for value in clear)
+    space = {"1": "GRAY", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
+    if change := profile and _to_srgb(bytes(profile), space):
+        changed = change.apply(picture.convert(change.input_mode))
+        if picture.mode == "RGBA":
+            changed.putalpha(picture.getchannel("A"))
+        picture = changed
+    if picture.mode == "RGBA":
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     return picture.convert("RGB")
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes, space: str) -> ImageCms.ImageCmsTransform | None:
+    """What turns colors of an ICC profile into sRGB; None where they are that, or it cannot, which is logged once."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        of = source.profile.xcolor_space.strip()
+        if of not in (space, "RGB" if space == "GRAY" else space):
+            raise ValueError(f"it is for {of} and the picture is {space}")
+        mode = {"GRAY": "L"}.get(of, of)
+        change = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        ramp = Image.linear_gradient("L")
+        some = Image.merge("RGB", (ramp, ramp.rotate(90), ramp.rotate(180))).convert(mode)
+        same = mode != "CMYK" and np.abs(np.subtract(change.apply(some), some.convert("RGB"), dtype=int)).max() < 3
+        return None if same else change
+    except Exception as error:  # Pillow raises several kinds
+        logger.warning("Colors are shown without the color profile that pictures carry: it cannot be used (%s).", error)
+        return None
 
 
 def _in_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
@@ -200,8 +239,7 @@ def _in_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
 
 def _from_array(values: np.ndarray) -> Image.Image:
     """An array as a PIL picture, its values brought to 0 to 255."""
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
+    values = channels_last(values)
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,), (4,)):
         asked = "give (height, width), (height, width, 3) or (height, width, 4)"
         raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")

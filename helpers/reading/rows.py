@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow
-from datasets import Dataset, Features, Image, List, Value
+from datasets import ClassLabel, Dataset, Features, Image, List, Value
 
-PATHS = ("file_name", "image", "path")  # the columns that may hold a picture's path, the likeliest first
-# What people call their splits, and what they are called here.
-SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
+from helpers.errors import DataError
+from helpers.reading.names import Finder, split_of
+from helpers.text import folded, whole
+
+logger = logging.getLogger(__name__)
+
+# The names, folded, of columns that may hold a picture's path, or a picture; the likeliest first.
+PATHS = ("filename", "image", "path", "filepath", "file", "imagepath", "imagename", "imagefile", "img", "imgpath")
+PATHS += ("picture", "photo")
+PICTURES = ("image", "img", "picture", "photo", "jpg", "jpeg", "png", "webp")
+MANY = 20  # values of a column that names splits, the mistyped ones among them
 
 
 @dataclass
@@ -23,30 +33,56 @@ class Listed:
     rows: list[dict[str, Any]]
     folder: Path  # what the paths are relative to, and do not leave
     faults: dict[int, str] = field(default_factory=dict)  # row number → what is wrong with the row as it was read
+    notes: list[str] = field(default_factory=list)  # what was read otherwise than it stands
     caches: tuple[Path, ...] = ()  # where else the datasets library itself puts pictures of this data set
-    picture_columns: ClassVar[tuple[str, ...]] = PATHS
+    known: ClassVar[tuple[str, ...]] = PATHS  # names of columns of pictures
+
+    @cached_property
+    def find(self) -> Finder:
+        """Finds a picture by its name in the table."""
+        return Finder(self.folder)
 
     @property
     def columns(self) -> list[str]:
         """The names of all columns, in the order in which they come."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
+    def values(self, column: str) -> list[Any]:
+        """What all rows hold in a column."""
+        return [row.get(column) for row in self.rows]
+
+    def picture_columns(self) -> list[str]:
+        """The columns that may hold pictures, the likeliest first."""
+        columns = [column for column in self.columns if folded(column) in self.known]
+        return sorted(columns, key=lambda column: self.known.index(folded(column)))
+
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """What the rows of these numbers hold for a picture: its path, its bytes, or what is neither."""
-        return (self.rows[i].get(column) for i in numbers)
+        for row in (self.rows[i] for i in numbers):
+            if isinstance(name := row.get(column), str) and name:
+                row[column] = self.find(name)
+            yield row.get(column)
 
-    def dataset(self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]]) -> Dataset:
+    def part(self, numbers: list[int]) -> Listed:
+        """The rows of these numbers alone."""
+        rows = [self.rows[i] for i in numbers]
+        faults = {new: self.faults[i] for new, i in enumerate(numbers) if i in self.faults}
+        return replace(self, rows=rows, faults=faults, notes=[])
+
+    def dataset(
+        self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]], digests: list[bytes]
+    ) -> Dataset:
         """The rows of these numbers, on disk and not in memory, with the columns image and captions and the others.
 
-        `captions` are theirs, taken from the columns `texts`.
+        `captions` are theirs, taken from the columns `texts`; `digests` are of their pictures' content.
         """
         others = [column for column in self.columns if column not in (picture, "image", "captions", *texts)]
-        columns = {name: _one_kind([self.rows[i].get(name) for i in numbers]) for name in others}
+        columns = {whole(name): _one_kind([self.rows[i].get(name) for i in numbers]) for name in others}
         features = {"image": Image(), "captions": List(Value("string")), **Dataset.from_dict(columns).features}
-        paths = [self.folder / self.rows[i][picture] for i in numbers]
-        rows = pyarrow.table({"image": [str(path) for path in paths], "captions": captions, **columns})
-        # The files' times go into what the copy on disk is known by: another picture of the same name is another one.
-        known_by = {"rows": rows, "times": pyarrow.array([path.stat().st_mtime_ns for path in paths])}
+        paths = [str(self.folder / self.rows[i][picture]) for i in numbers]
+        rows = pyarrow.table({"image": paths, "captions": captions, **columns})
+        # The digests go into what the copy on disk is known by: another picture of the same name is another one.
+        known_by = {"rows": rows, "digests": pyarrow.array(digests)}
         return Dataset.from_generator(_rows, features=Features(features), gen_kwargs=known_by)
 
 
@@ -56,12 +92,22 @@ class Stored(Listed):
 
     rows: Dataset
     relative: bool = False  # whether one of the pictures that were asked for is a relative path
-    picture_columns: ClassVar[tuple[str, ...]] = ("image",)
+    known: ClassVar[tuple[str, ...]] = PICTURES
 
     @property
     def columns(self) -> list[str]:
         """As of rows in a file."""
         return self.rows.column_names
+
+    def values(self, column: str) -> list[Any]:
+        """As of rows in a file; of classes, their names."""
+        kind, values = self.rows.features[column], self.rows[column][:]
+        return kind.int2str(values) if isinstance(kind, ClassLabel) else values
+
+    def picture_columns(self) -> list[str]:
+        """As of rows in a file; those that are known to hold pictures come first."""
+        sure = [name for name, kind in self.rows.features.items() if isinstance(kind, Image)]
+        return sorted(sure, key="image".__ne__) or super().picture_columns()
 
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """As of rows in a file."""
@@ -71,41 +117,100 @@ class Stored(Listed):
             self.relative |= stored["bytes"] is None and not Path(stored["path"] or "/").is_absolute()
             yield stored["path"] if stored["bytes"] is None else stored["bytes"]
 
-    def dataset(self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]]) -> Dataset:
+    def part(self, numbers: list[int]) -> Stored:
+        """As of rows in a file."""
+        return replace(self, rows=self.rows.select(numbers), notes=[])
+
+    def dataset(
+        self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]], digests: list[bytes]
+    ) -> Dataset:
         """As of rows in a file."""
         dataset = self.rows.select(numbers)
+        if picture != "image":
+            dataset = dataset.remove_columns("image") if "image" in dataset.column_names else dataset
+            dataset = dataset.rename_column(picture, "image")
         if self.relative:  # the library would look for them in the folder in which the kernel was started
-            dataset = dataset.cast_column(picture, Image(decode=False))
+            dataset = dataset.cast_column("image", Image(decode=False))
             dataset = dataset.map(_placed, fn_kwargs={"folder": self.folder}, features=dataset.features)
-        if dataset.features[picture] != Image():
-            dataset = dataset.cast_column(picture, Image())
-        if texts == ["captions"] and dataset.features["captions"] == List(Value("string")):
+        if dataset.features["image"] != Image():
+            dataset = dataset.cast_column("image", Image())
+        if (
+            texts == ["captions"]
+            and dataset.features["captions"] == List(Value("string"))
+            and captions == dataset["captions"][:]
+        ):
             return dataset
         dataset = dataset.remove_columns([column for column in dataset.column_names if column in (*texts, "captions")])
         return dataset.add_column("captions", captions, feature=List(Value("string")))
 
 
-def by_split(table: Listed) -> dict[str, Listed]:
-    """Listed rows by split, where a column split names them or all paths begin with the name of one; else as train."""
-    if isinstance(table, Stored):
-        return {"train": table}
-    column = next((name for name in PATHS if name in table.columns), None)
-    parts, faults = [SPLITS.get(str(row.get("split"))) for row in table.rows], table.faults
-    if any(parts):
+def by_split(table: Listed, name: str, column: str | None = None) -> dict[str, Listed]:
+    """Rows by split, as a column or the beginning of all paths names them; else as train.
+
+    Args:
+        table: the rows.
+        name: of the data set, for sentences.
+        column: the one that names the splits; found where None, by its name or by what it holds.
+
+    Raises:
+        DataError: the column holds no names of splits, or several columns do.
+    """
+    column = _split_column(table, name, column)
+    if column:
+        values = table.values(column)
+        parts = [split_of(value) for value in values]
         # What is meant for a test must not land in train because its split is mistyped.
-        for i in (i for i, part in enumerate(parts) if part is None and i not in faults):
-            faults[i] = f"its split {str(table.rows[i].get('split'))[:40]!r} is none of {', '.join(SPLITS)}; mend it"
+        for i in (i for i, part in enumerate(parts) if part is None and i not in table.faults):
+            table.faults[i] = f"its {column} {str(values[i])[:40]!r} is none of train, validation and test; mend it"
     else:
-        parts = [SPLITS.get(str(row.get(column)).partition("/")[0]) for row in table.rows]
-    sound = [part for i, part in enumerate(parts) if i not in faults]
+        paths = next(iter(table.picture_columns()), None)
+        values = table.values(paths) if paths and not isinstance(table, Stored) else [""]
+        parts = [split_of(str(value).replace("\\", "/").partition("/")[0]) for value in values]
+    sound = [part for i, part in enumerate(parts) if i not in table.faults]
     if not sound or None in sound:
         return {"train": table}
-    splits: dict[str, Listed] = {}
+    numbers: dict[str, list[int]] = {}
     for i, part in enumerate(parts):
-        split = splits.setdefault(part or sound[0], Listed([], table.folder))
-        split.faults |= {len(split.rows): faults[i]} if i in faults else {}
-        split.rows.append(table.rows[i])
+        numbers.setdefault(part or sound[0], []).append(i)
+    splits = {split: table.part(rows) for split, rows in numbers.items()}
+    splits[sound[0]].notes += table.notes
     return splits
+
+
+def _split_column(table: Listed, name: str, asked: str | None) -> str | None:
+    """The column that names the splits, or None."""
+    if asked is not None:
+        if column := next((column for column in table.columns if folded(column) == folded(asked)), None):
+            return _checked(table, name, column)
+        raise DataError(f"{name} has no column {asked!r}; name one with split_column: {', '.join(table.columns)}.")
+    if column := next((column for column in table.columns if folded(column) == "split"), None):
+        return _checked(table, name, column)
+    naming = [column for column in table.columns if None not in (parts := _parts(table, column)) and len(parts) > 1]
+    if len(naming) > 1:
+        raise DataError(f"{name} has several columns that name splits; choose one: split_column={naming[0]!r}.")
+    return naming[0] if naming else None
+
+
+def _checked(table: Listed, name: str, column: str) -> str:
+    parts = _parts(table, column)
+    if parts - {None}:
+        return column
+    some = ", ".join(sorted({repr(str(value)[:20]) for value in table.values(column)[:100]})[:5])
+    raise DataError(
+        f"{name}: the column {column} holds {some} and no name of a split; write train, validation or test, or rename "
+        f"the column and have the rows divided anew."
+    )
+
+
+def _parts(table: Listed, column: str) -> set[str | None]:
+    """The splits that a column names, with None for each value that names none; {None} where they are too many."""
+    if isinstance(table, Stored):
+        if getattr(table.rows.features[column], "dtype", "") not in ("string", "large_string"):
+            return {None}
+        values = set(table.rows.unique(column)[:1000])
+    else:
+        values = {value if isinstance(value, str) else None for value in table.values(column)}
+    return {split_of(value) for value in values} if len(values) <= MANY else {None}
 
 
 def _placed(row: dict, folder: Path) -> dict:
@@ -113,7 +218,7 @@ def _placed(row: dict, folder: Path) -> dict:
     return {"image": stored if stored["bytes"] is not None else {**stored, "path": str(folder / stored["path"])}}
 
 
-def _rows(rows: pyarrow.Table, times: pyarrow.Array) -> Iterator[dict]:
+def _rows(rows: pyarrow.Table, digests: pyarrow.Array) -> Iterator[dict]:
     """Arrow holds the rows in a tenth of the memory of dictionaries, which are made a few at a time."""
     for batch in rows.to_batches(max_chunksize=1000):
         yield from batch.to_pylist()
@@ -126,4 +231,4 @@ def _one_kind(values: list[Any]) -> list[Any]:
         return values
     except (pyarrow.ArrowException, TypeError, OverflowError, UnicodeError):
         texts = (value if isinstance(value, str) or value is None else json.dumps(value) for value in values)
-        return [text and text.encode(errors="replace").decode() for text in texts]
+        return [text and whole(text) for text in texts]

@@ -1,0 +1,259 @@
+"""Captions a folder of pictures, and writes the captions beside them (.txt) or into a table (CSV, JSON Lines)."""
+
+import csv
+import io
+import json
+import logging
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from helpers.errors import ImageError, MemoryShortage, SettingsError, first_line
+from helpers.inference import Caption, caption_batch, caption_images
+from helpers.paths import resolve, write_whole
+from helpers.reading.pictures import SUFFIXES, load_image
+from helpers.transforms import kept_share, report_crops
+
+logger = logging.getLogger(__name__)
+
+TABLES = ("csv", "jsonl")
+COLUMNS = ("file_name", "caption", "confidence", "reason")
+PAUSE = 2  # seconds until a table is written again, whole: one of 20,000 rows takes a twentieth of a second
+Row = dict[str, Any]  # of the columns; or of a table that was there, with what else it holds
+
+
+def caption_folder(
+    model: PreTrainedModel,
+    processor: Any,
+    folder: str | Path,
+    *,
+    write: str | None = None,
+    nested: bool = True,
+    batch_size: int = 8,
+    num_beams: int = 1,
+    max_new_tokens: int = 48,
+) -> list[Row]:
+    """Captions every picture in a folder; hidden files and what lies behind links to folders are left out.
+
+    What is written, a text after each batch and a table every few seconds, is whole, and what was there stays: a
+    picture that has a caption there is not read again. So a run that was stopped goes on where it stopped, and captions
+    that were mended by hand are kept.
+
+    Args:
+        model, processor, batch_size, num_beams, max_new_tokens: as `caption_images` takes them.
+        folder: as `resolve` takes it.
+        write: "txt" for a text beside each picture, p.txt for p.jpg; "csv" or "jsonl" for one table in the folder,
+            captions.csv or captions.jsonl. `load_captions` reads each. A caption stands there as it was said; a
+            spreadsheet takes one that begins with =, +, - or @ for a formula, unless that column is read as text.
+        nested: whether folders inside the folder count.
+
+    Returns:
+        A row for each picture, by name: file_name, inside the folder; caption; confidence, None where it is not known;
+        reason, why there is no caption. One of caption and reason is empty.
+
+    Raises:
+        ImageError: there is no such folder, or no picture in it.
+        SettingsError: a value cannot be used, or what `write` asks for cannot be written.
+        MemoryShortage: there is too little memory even for one picture at a time.
+    """
+    numbers = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    caption_images(model, processor, [], batch_size=batch_size, **numbers)  # which checks the numbers
+    if write not in (None, "txt", *TABLES):
+        raise SettingsError(f"write is {write!r}; give 'txt', 'csv', 'jsonl' or None.")
+    place = resolve(folder)
+    names = _pictures(place, str(folder), nested)
+    table = place / f"captions.{write}"
+    old = _read_table(table) if write in TABLES else []
+    rows = _said_beside(place, names) if write == "txt" else _said_in(old, names, table.name)
+    if done := sum(bool(row["caption"]) for row in rows.values()):
+        where = "a .txt beside them" if write == "txt" else table.name
+        message = "%s: %d of %d pictures have a caption in %s, which stays; remove it there to get a new one."
+        logger.warning(message, folder, done, len(names), where)
+    waiting = [name for name in names if name not in rows]
+    for at in {(place / name).parent if write == "txt" else place for name in waiting if write}:
+        # It is better known now than after an hour.
+        with _writing(at, "copy the pictures into a folder of your own, or leave write out"):
+            tempfile.TemporaryFile(dir=at).close()
+    replaced = {_shown(name) for name in waiting}
+    lines = [row for row in old if row["file_name"] not in replaced]
+    due = 0.0
+    try:
+        for fresh in _captioned(model, processor, place, waiting, batch_size, numbers):
+            rows |= fresh
+            lines += [{key: value for key, value in row.items() if value not in ("", None)} for row in fresh.values()]
+            for name, row in fresh.items():
+                if write == "txt" and row["caption"]:
+                    _write((place / name).with_suffix(".txt"), row["caption"] + "\n")
+            if write in TABLES and time.monotonic() >= due:
+                _write(table, _table(lines, write))
+                due = time.monotonic() + PAUSE
+    finally:  # of a run that somebody stops, too
+        if write in TABLES and waiting:
+            _write(table, _table(lines, write))
+    if faults := [row for row in rows.values() if row["reason"]]:
+        first = "{file_name}: {reason}".format(**faults[0])
+        logger.warning(
+            "%s: %d of %d pictures have no caption; the first is %s.", folder, len(faults), len(names), first
+        )
+    return [rows[name] for name in names]
+
+
+def _captioned(
+    model: PreTrainedModel, processor: Any, place: Path, names: list[str], size: int, numbers: dict[str, int]
+) -> Iterator[dict[str, Row]]:
+    """The rows of so many pictures at a time, by name; of fewer from where memory is short."""
+    kept, start = [], 0
+    with tqdm(total=len(names), desc="Captioning", unit="picture", leave=False) as bar:
+        while batch := names[start : start + size]:
+            rows, pictures = {}, {}
+            for name in batch:
+                try:
+                    if name != _shown(name):
+                        raise ImageError("its name is not in UTF-8; rename it.")
+                    pictures[name] = load_image(place / name)
+                except ImageError as error:
+                    rows[name] = _row(name, reason=str(error).replace(str(place / name), "it").rstrip("."))
+            try:
+                images = list(pictures.values())
+                said = caption_batch(model, processor, images, batch_size=size, **numbers) if images else []
+            except MemoryShortage as error:
+                if size == 1:
+                    raise
+                size //= 2
+                logger.warning("%s It goes on with batch_size=%d.", error, size)
+                continue
+            kept += [kept_share(image.size, processor) for image in images]
+            rows |= {name: _said(name, caption) for name, caption in zip(pictures, said, strict=True)}
+            yield {name: rows[name] for name in batch}
+            start += len(batch)
+            bar.update(len(batch))
+    report_crops(kept)
+
+
+def _pictures(place: Path, folder: str, nested: bool) -> list[str]:
+    """The names of the pictures, inside the folder, in order."""
+    if not place.is_dir():
+        raise ImageError(f"{folder} is no folder; check the spelling, or give the folder that holds the pictures.")
+    files = []
+    # Without what links to folders lead to, which may be this folder.
+    for inside, folders, found in os.walk(place, onerror=lambda error: logger.warning("Left out: %s.", error)):
+        folders[:] = [name for name in folders if nested and not name.startswith(".")]
+        files += [Path(inside, name).relative_to(place) for name in found if not name.startswith(".")]
+    names = [file.as_posix() for file in sorted(files) if file.suffix.lower() in SUFFIXES]
+    kinds = Counter(
+        file.suffix for file in files if (guess_type(file.name, strict=False)[0] or "").startswith("image/")
+    )
+    if others := {kind: count for kind, count in kinds.items() if kind.lower() not in SUFFIXES}:
+        listed = ", ".join(f"{count} {kind}" for kind, count in others.items())
+        logger.warning("%s: left out pictures of kinds that are not read (%s); save them as PNG.", folder, listed)
+    if not names:
+        raise ImageError(f"{folder} holds no pictures that can be read ({', '.join(SUFFIXES)}); give another folder.")
+    return names
+
+
+def _shown(name: str) -> str:
+    """The name with a question mark for each byte that is no letter, which no table can hold."""
+    return name.encode(errors="replace").decode()
+
+
+def _row(name: str, caption: str = "", confidence: float | None = None, reason: str = "") -> Row:
+    return dict(zip(COLUMNS, (_shown(name), caption, confidence, reason), strict=True))
+
+
+def _said(name: str, caption: Caption) -> Row:
+    if text := " ".join(caption.text.split()):  # on one line, for in a text each line may be read as a caption
+        return _row(name, text, round(caption.confidence, 3))
+    return _row(name, reason="the captioner says nothing of it; write its caption by hand")
+
+
+def _said_beside(place: Path, names: list[str]) -> dict[str, Row]:
+    """The rows of the pictures that have a text beside them, or that would share one."""
+    rows, owners = {}, {}
+    for name in names:
+        text = (place / name).with_suffix(".txt")
+        if (first := owners.setdefault(str(text).casefold(), name)) != name:  # some disks know no capitals
+            rows[name] = _row(name, reason=f"{text.name} belongs to {first}; rename one of the two")
+            continue
+        try:
+            caption = text.read_text(encoding="utf-8-sig", errors="replace").strip()
+            rows[name] = _row(name, caption, reason="" if caption else f"{text.name} is empty; fill it or remove it")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            rows[name] = _row(name, reason=f"{text.name} cannot be read ({error.strerror}); move it away")
+    return rows
+
+
+def _said_in(table: list[Row], names: list[str], where: str) -> dict[str, Row]:
+    """The rows of the pictures that a table has; those that it gives a reason for are tried again."""
+    rows, known = {}, set(names)
+    for row in table:
+        name, caption = row["file_name"], (row.get("caption") or "").strip()
+        if name in known and (caption or not row.get("reason")):
+            reason = "" if caption else f"its caption in {where} is empty; write one, or remove the row"
+            rows[name] = _row(name, caption, _number(row.get("confidence")), reason)
+    return rows
+
+
+def _number(value: Any) -> float | None:
+    with suppress(TypeError, ValueError):
+        return float(value)
+
+
+def _read_table(table: Path) -> list[Row]:
+    """The rows of a table that is there already, whoever wrote it; none where there is no table."""
+    try:
+        text = table.read_bytes().decode("utf-8-sig")
+        if table.suffix == ".csv":
+            read = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            rows, header = list(read), [dict.fromkeys(read.fieldnames, "")] if read.fieldnames else []
+        else:
+            header, rows = [], [json.loads(line) for line in text.split("\n") if line.strip()]
+        if all(map(_is_row, header + rows)):
+            return rows
+        why = "not each row has a file_name and a caption"
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        why = first_line(error)
+    raise SettingsError(f"{table.name} is there already and cannot be continued ({why}); rename it to get a new one.")
+
+
+def _is_row(row: Any) -> bool:
+    named = isinstance(row, dict) and isinstance(row.get("file_name"), str) and None not in row
+    return named and isinstance(row.get("caption") or "", str) and not {"caption", "reason"}.isdisjoint(row)
+
+
+def _table(rows: list[Row], form: str) -> str:
+    if form == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, dict.fromkeys((*COLUMNS[:3], *(name for row in rows for name in row))), lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    # Spreadsheets take a table for one in UTF-8 only with this mark, and without other letters it makes no difference.
+    return ("" if text.getvalue().isascii() else "\ufeff") + text.getvalue()
+
+
+def _write(file: Path, text: str) -> None:
+    with _writing(file.name, "mend that and call again; the captions so far stay"):
+        write_whole(file, text)
+
+
+@contextmanager
+def _writing(what: str | Path, mend: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"{what} cannot be written to ({error.strerror}); {mend}.") from None

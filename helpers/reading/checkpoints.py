@@ -1,0 +1,107 @@
+"""What is wrong with a checkpoint's folder: Git LFS pointers, missing parts, adapters, files that are damaged."""
+
+import json
+import logging
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from helpers.errors import CheckpointError, first_line
+from helpers.paths import resolve
+
+logger = logging.getLogger(__name__)
+
+_POINTER = b"version https://git-lfs"
+_PICTURES = ("preprocessor_config.json", "processor_config.json")
+_WORDS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_AGAIN = "copy or download it again, or name another"
+_FROM_BASE = (
+    "only the model was saved; save the processor of the model that it was trained from in that folder too, with "
+    "processor.save_pretrained"
+)
+
+
+def refuse_pointers(name: str) -> None:
+    """Refuses a folder that `git clone` made without Git LFS: some of its files are notes of where the real ones lie.
+
+    Raises:
+        CheckpointError: it has one.
+    """
+    for file in _files(resolve(name)):
+        with file.open("rb") as stream:
+            if stream.read(len(_POINTER)) == _POINTER:
+                mend = "run git lfs install and git lfs pull in that folder, or download it again"
+                raise CheckpointError(f"{file.name} in {name} is a Git LFS pointer and not the file itself; {mend}.")
+
+
+def fault(name: str, error: Exception) -> str:
+    """The sentence about a checkpoint that a library could not load: the first thing that is wrong with its files."""
+    folder = resolve(name)
+    if folder.is_file():
+        return f"{name} is a file; give the folder that holds it, with config.json and the processor's files."
+    found = next(_faults(folder), None) if folder.is_dir() else None
+    said = first_line(error)
+    if not found and "image processor" in said:
+        found = f"has no image processor ({_PICTURES[0]}): {_FROM_BASE}"
+    if not found and "mismatched_sizes" in said:
+        found = f"has weights of other sizes than its config.json says; {_AGAIN}"
+    return f"{name} {found}." if found else f"The checkpoint {name} cannot be read ({said}); {_AGAIN}."
+
+
+def check_missing(name: str, missing: Collection[str], weights: int) -> None:
+    """Says which weights of a model a checkpoint lacks, so that they start at random.
+
+    Args:
+        name: of the checkpoint.
+        missing: the names of the weights.
+        weights: how many the model has.
+
+    Raises:
+        CheckpointError: it lacks most of them, as where their names begin with what DataParallel or torch.compile adds.
+    """
+    if len(missing) > weights / 2:
+        mend = "save it with save_pretrained of the model itself, not of what wraps it, or name another"
+        raise CheckpointError(f"{name} lacks {len(missing)} of its model's {weights} weights; {mend}.")
+    if missing:
+        logger.warning("%s lacks %d weights, which start at random: %s …", name, len(missing), min(missing))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.iterdir()) if file.is_file()] if folder.is_dir() else []
+
+
+def _faults(folder: Path) -> Iterator[str]:
+    names = {file.name for file in _files(folder)}
+    index = next((name for name in sorted(names) if name.endswith((".safetensors.index.json", ".bin.index.json"))), "")
+    weights = [name for name in _WEIGHTS if name in names]
+    if "adapter_config.json" in names and not weights:
+        yield (
+            "holds an adapter and no whole model; join it to its base with PEFT's merge_and_unload(), save that with "
+            "save_pretrained, and name its folder"
+        )
+    if "config.json" not in names:
+        inside = sorted(file.parent.name for file in folder.glob("*/config.json"))
+        mend = f"name the folder {inside[-1]} in it" if inside else _AGAIN
+        yield f"has no config.json, so it is no checkpoint; {mend}"
+    for file in _files(folder):
+        if file.suffix == ".json":
+            try:
+                whole = isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+            except (ValueError, RecursionError):
+                whole = False
+            if not whole:
+                yield f"has a damaged {file.name}; {_AGAIN}"
+    if names.isdisjoint(_PICTURES):
+        yield f"has no image processor ({_PICTURES[0]}): {_FROM_BASE}"
+    if names.isdisjoint(_WORDS):
+        yield f"has no vocabulary ({_WORDS[0]}): {_FROM_BASE}"
+    shards = set(json.loads((folder / index).read_bytes())["weight_map"].values()) if index else set()
+    if lacking := sorted(shards - names) or ([] if weights or index else [_WEIGHTS[0]]):
+        yield f"lacks its weights {lacking[0]}; {_AGAIN}"
+    for name in sorted(name for name in names if name.endswith(".safetensors")):
+        try:
+            safe_open(folder / name, "pt")
+        except (OSError, SafetensorError):
+            yield f"has a damaged or cut off {name}; {_AGAIN}"

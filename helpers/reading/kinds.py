@@ -1,0 +1,93 @@
+"""What people give for a picture (rows, tensors, open files), and what files hold in its place (HTML, Git LFS)."""
+
+import os
+import re
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from helpers.errors import ImageError, first_line, readable
+
+_CHANNELS = (1, 3, 4)
+_PLAIN = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+# How files begin, in any case of letters: what they are, and what to do.
+_SIGNS = {
+    rb"version https://git-lfs": "a Git LFS pointer in place of the picture; run git lfs pull, or download the file",
+    rb"\S*/annex/objects/": "a git-annex pointer in place of the picture; run git annex get, or download the file",
+    rb"(<\?xml.*?\?>|<!--.*?-->|<!doctype svg.*?>|\s)*+<(\w+:)?svg": "an SVG drawing; save it as PNG",
+    rb"(<\?xml.*?\?>|<!--.*?-->|\s)*+<(!doctype html|html|head|body|script)":
+        "a web page; take the address of the picture itself",
+    rb".*<!doctype plist|bplist|\[(internetshortcut|desktop entry)":
+        "a saved link; open it, and save the picture itself",
+    rb".*<error|[{[]": "what a server or a program wrote in place of a picture; read it, and download again",
+    rb"<\?xml": "an XML text, perhaps a drawing; save it as PNG",
+    rb"(https?://\S+|[^\n\0]+\.(png|jpe?g|webp|gif|bmp|tiff?))\s*\Z": "a text that names a picture; give that one",
+    rb"ivborw0kgg|/9j/|data:image": "the text (base64) of a picture; decode it, or give data:image/png;base64,…",
+    rb"\0*\Z|\0{500}": "nothing but zeros, as a broken download leaves them; download it again",
+    rb"\0\x05\x16\x07": "what macOS notes beside a file; take the file whose name has no ._ before it",
+    rb"....ftyp(hei|hev|mif1|msf1)": "a HEIC photo; install pillow-heif, copy it again, or save it as JPEG",
+    rb"....ftypavi[fs]": "an AVIF picture that is not read; copy it again, or save it as JPEG",
+    rb"....ftypcrx|fujifilmccd|iir[os]|iiu\0": "a raw photo; save it as JPEG",
+    rb"....(ftyp|moov)|\x1a\x45\xdf\xa3|riff....avi |flv\x01|\0\0\x01[\xba\xb3]": "a video; save a frame of it as PNG",
+    rb"pk\x03\x04|\x1f\x8b|bzh|\xfd7zxz|\x28\xb5\x2f\xfd|7z\xbc\xaf|rar!": "an archive or a packed file; unpack it",
+    rb"%(pdf|!ps)": "a PDF or PostScript document; save its picture as PNG",
+    rb"8bps|gimp xcf": "a Photoshop or GIMP file; save it as PNG",
+    rb"\x93numpy|\x80[\x02-\x05]": "numbers or objects that Python saved; load them, and give the array",
+    rb"\xef\xbf\xbd(png|\xef\xbf\xbd)": "a picture that was copied as if it were text; copy it again, as bytes",
+    rb"\x89png|\xff\xd8\xff|gif8|riff....webp|ii\*|mm\0": "damaged, or of a rare kind; copy it again or save it as PNG",
+    rb"[^\0-\x08]+\Z": "a text and no picture; give another file",
+}  # fmt: skip
+
+
+def kind_of(content: bytes) -> str:
+    """What a file is that is no picture of a kind that is read, and what to do; empty where that is not known."""
+    start = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t")
+    return next((what for sign, what in _SIGNS.items() if re.match(sign, start, re.DOTALL | re.IGNORECASE)), "")
+
+
+def is_picture(source: Any) -> bool:
+    """Whether this is one picture, or what names or holds one, and no list of them; nothing is read."""
+    if hasattr(source, "keys"):
+        return any(is_picture(source.get(key)) for key in ("image", "bytes", "path"))
+    shape = getattr(source, "shape", ()) if hasattr(source, "__array__") else ()
+    one = len(shape) == 2 or (len(shape) == 3 and (shape[0] in _CHANNELS or shape[2] in _CHANNELS))
+    return one or isinstance(source, _PLAIN) or hasattr(source, "read")
+
+
+def one_of(source: Any, max_bytes: int) -> Any:
+    """What a row, a list of one, an open file or a tensor holds: a PIL picture, an array, bytes or a path.
+
+    What is none of these stays as it is. ImageError where it holds none, or cannot be read.
+    """
+    kind = type(source).__name__
+    with readable(ImageError, lambda error: f"This {kind} cannot be read ({first_line(error)}); give a path or bytes."):
+        for _ in range(4):  # as a slice of rows holds a list of one picture
+            if isinstance(source, (*_PLAIN, np.ndarray, np.generic)):
+                break
+            if hasattr(source, "keys"):
+                held = [source[key] for key in ("image", "bytes", "path") if source.get(key) is not None]
+                if not held:
+                    raise ImageError(f"A {kind} without the column image is no picture; give the picture in it.")
+                source = held[0]
+            elif hasattr(source, "read"):
+                with suppress(AttributeError, OSError):
+                    source.seek(0)
+                if isinstance(source := source.read(max_bytes + 1), str):
+                    raise ImageError("The file is opened as text; open it again, and give it the mode 'rb'.")
+            elif hasattr(source, "__array__"):
+                source = source.detach().cpu() if hasattr(source, "detach") else source
+                source = np.asarray(source.float() if "bfloat16" in str(source.dtype) else source)  # NumPy has none
+            elif hasattr(source, "__getitem__") and len(source) == 1:
+                source = source[0]
+    return source
+
+
+def channels_last(values: np.ndarray) -> np.ndarray:
+    """An array of one picture, alone in its batch or with its channels first → (height, width[, channels])."""
+    if values.ndim == 4 and len(values) == 1:
+        values = values[0]
+    if values.ndim == 3 and values.shape[2] not in _CHANNELS and values.shape[0] in _CHANNELS:
+        values = np.moveaxis(values, 0, 2)
+    return values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values

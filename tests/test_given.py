@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from datasets import Array3D, Dataset, DatasetDict, Image
+
+from helpers.errors import CaptioningError, DataError, ImageError
+from helpers.inference import Caption, caption_images
+from helpers.metrics import caption_metrics, score
+from helpers.reading.given import own_split, own_splits
+from helpers.training import CaptionTrainer
+from helpers.transforms import prepare_pictures
+from tests.toolbox import encoded, noise
+
+
+def rows(captions=(["a cat"], ["a dog", "one dog"]), pictures=None):
+    pictures = pictures or [encoded(noise(i)) for i in range(len(captions))]
+    return Dataset.from_dict({"image": pictures, "captions": list(captions)})
+
+
+def test_the_forms_that_people_have_are_taken_as_one(tmp_path, processor):
+    usual = rows().cast_column("image", Image())
+    wanted = prepare_pictures(usual, processor)[:]
+    names = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for i, name in enumerate(names):
+        noise(i).save(name)
+    for given in (usual.with_format("torch"), rows(), rows(pictures=names)):
+        assert prepare_pictures(given, processor)[:] == wanted
+    assert own_split(rows(["a cat", "a dog"]))["captions"][:] == [["a cat"], ["a dog"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (lambda: rows().rename_column("captions", "text"), "image, text and no captions"),
+        (lambda: rows().remove_columns("image"), "rename_column"),
+        (lambda: rows().select([]), "no rows"),
+        (lambda: rows().to_iterable_dataset(), "streaming"),
+        (lambda: rows().to_list(), "a list and no Dataset"),
+        (lambda: DatasetDict(train=rows()), "a DatasetDict and no Dataset"),
+        (lambda: rows([["a cat"], None]), "None in row 1"),
+        (lambda: rows([[], ["a cat"]]), "in row 0"),
+        (lambda: rows([["a cat", " "], ["a dog"]]), "in row 0"),
+        (lambda: rows([["a cat", None], ["a dog"]]), "in row 0"),
+        (lambda: rows([[1, 2], [3]]), "row 0"),
+        (lambda: rows(pictures=[1, 2]), "no pictures in its column image"),
+        (
+            lambda: rows(pictures=[[[[0.5]]], [[[0.5]]]]).cast_column("image", Array3D((1, 1, 1), "float32")),
+            "no pictures",
+        ),
+    ],
+)
+def test_a_split_that_cannot_be_used_is_told_what_is_wanted(given, named, processor):
+    with pytest.raises(DataError) as caught:
+        prepare_pictures(given(), processor)
+    assert named in str(caught.value)
+    assert ";" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [rows, lambda: None, lambda: "data/mine", list, lambda: {"train": rows()}, lambda: DatasetDict(test=rows())],
+)
+def test_the_trainer_wants_its_two_splits(given, model, processor, settings):
+    with pytest.raises(DataError, match="validation"):
+        CaptionTrainer(model, processor, given(), settings)
+
+
+def test_splits_come_in_the_order_asked_for_and_others_do_not_matter():
+    given = {"extra": None, "validation": rows(), "train": rows()}
+    assert list(own_splits(given, "train", "validation")) == ["train", "validation"]
+
+
+def test_many_pictures_in_any_form_give_a_caption_each(talker, processor):
+    pictures = [noise(i) for i in range(3)]
+    split = rows([["a"]] * 3, [encoded(picture) for picture in pictures]).cast_column("image", Image())
+    pixels = np.stack([np.asarray(picture) for picture in pictures])
+    wanted = [caption.text for caption in caption_images(talker, processor, pictures, max_new_tokens=3)]
+    one_by_one = np.empty(3, dtype=object)
+    one_by_one[:] = pictures
+    same = (tuple(pictures), pixels, torch.tensor(pixels), split, split["image"], split[:3], split.with_format("torch"))
+    for given in (*same, one_by_one, dict(enumerate(pictures)).values()):
+        assert [c.text for c in caption_images(talker, processor, given, max_new_tokens=3)] == wanted
+    assert caption_images(talker, processor, []) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (np.zeros((40, 48, 3), np.uint8), "(40, 48, 3)"),
+        (torch.zeros(3, 40, 48), "[picture]"),
+        (np.zeros((40, 48)), "[picture]"),
+        (np.float32(3), "[picture]"),
+        ({"image": noise(0), "captions": ["a"]}, "A dict"),
+        ({"a.png": noise(0)}, "A dict"),
+        ({"a.png"}, "A set"),
+        ((noise(i) for i in range(3)), "A generator"),
+        (DatasetDict(), "A DatasetDict"),
+    ],
+)
+def test_what_is_no_list_of_pictures_is_named(talker, processor, given, named):
+    with pytest.raises(ImageError) as caught:
+        caption_images(talker, processor, given)
+    assert named in str(caught.value)
+    assert "give " in str(caught.value) or "put " in str(caught.value)
+
+
+SAID, TRUE = ["a red cat", "two dogs"], [["a red cat", "one cat"], ["three dogs"]]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [Caption(text, 0.5, ()) for text in SAID],
+        Dataset.from_dict({"said": SAID})["said"],
+        np.array(SAID),
+        tuple(SAID),
+    ],
+)
+def test_captions_in_any_form_score_the_same(given):
+    references = Dataset.from_dict({"captions": TRUE})["captions"]
+    attributes = {}
+    assert caption_metrics(given, references, attributes) == caption_metrics(SAID, TRUE)
+    assert score(given, references, minus=given)["wer"]["value"] == 0
+    assert caption_metrics(iter(given), iter(TRUE)) == caption_metrics(SAID, TRUE)
+
+
+@pytest.mark.parametrize(
+    ("said", "true"),
+    [
+        (dict(enumerate(SAID)), TRUE),
+        (set(SAID), TRUE),
+        (Dataset.from_dict({"said": SAID}), TRUE),
+        (Dataset.from_dict({"said": SAID}).to_pandas(), TRUE),
+        (SAID, ["a red cat", "two dogs"]),
+        (SAID, dict(enumerate(TRUE))),
+        (SAID, [{"a": "b"}, ["c"]]),
+        (SAID, [["a"], []]),
+        (SAID, 3),
+        ([None, "a"], TRUE),
+    ],
+)
+def test_what_are_no_lists_of_captions_is_said(said, true):
+    with pytest.raises(CaptioningError, match="give "):
+        caption_metrics(said, true)
