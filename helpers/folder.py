@@ -20,6 +20,8 @@ from transformers import PreTrainedModel
 from helpers.errors import ImageError, MemoryShortage, SettingsError, first_line
 from helpers.inference import Caption, caption_batch, caption_images
 from helpers.paths import resolve, write_whole
+from helpers.reading.files import BESIDE
+from helpers.reading.names import files_in
 from helpers.reading.pictures import SUFFIXES, load_image
 from helpers.transforms import kept_share, report_crops
 
@@ -70,10 +72,10 @@ def caption_folder(
     if write not in (None, "txt", *TABLES):
         raise SettingsError(f"write is {write!r}; give 'txt', 'csv', 'jsonl' or None.")
     place = resolve(folder)
-    names = _pictures(place, str(folder), nested)
+    names, texts = _names(place, str(folder), nested)
     table = place / f"captions.{write}"
     old = _read_table(table) if write in TABLES else []
-    rows = _said_beside(place, names) if write == "txt" else _said_in(old, names, table.name)
+    rows = _said_beside(place, names, texts) if write == "txt" else _said_in(old, names, table.name)
     if done := sum(bool(row["caption"]) for row in rows.values()):
         where = "a .txt beside them" if write == "txt" else table.name
         message = "%s: %d of %d pictures have a caption in %s, which stays; remove it there to get a new one."
@@ -139,16 +141,12 @@ def _captioned(
     report_crops(kept)
 
 
-def _pictures(place: Path, folder: str, nested: bool) -> list[str]:
-    """The names of the pictures, inside the folder, in order."""
+def _names(place: Path, folder: str, nested: bool) -> tuple[list[str], dict[str, str]]:
+    """The names of the pictures, inside the folder, in order; and of the texts, by name in small letters, no ending."""
     if not place.is_dir():
         raise ImageError(f"{folder} is no folder; check the spelling, or give the folder that holds the pictures.")
-    files = []
-    # Without what links to folders lead to, which may be this folder.
-    for inside, folders, found in os.walk(place, onerror=lambda error: logger.warning("Left out: %s.", error)):
-        folders[:] = [name for name in folders if nested and not name.startswith(".")]
-        files += [Path(inside, name).relative_to(place) for name in found if not name.startswith(".")]
-    names = [file.as_posix() for file in sorted(files) if file.suffix.lower() in SUFFIXES]
+    files = [file for file in map(Path, files_in(place)) if nested or file.name == str(file)]
+    names = [file.as_posix() for file in files if file.suffix.lower() in SUFFIXES]
     kinds = Counter(
         file.suffix for file in files if (guess_type(file.name, strict=False)[0] or "").startswith("image/")
     )
@@ -157,7 +155,11 @@ def _pictures(place: Path, folder: str, nested: bool) -> list[str]:
         logger.warning("%s: left out pictures of kinds that are not read (%s); save them as PNG.", folder, listed)
     if not names:
         raise ImageError(f"{folder} holds no pictures that can be read ({', '.join(SUFFIXES)}); give another folder.")
-    return names
+    return names, {_stem(file.as_posix()): str(file) for file in files if file.suffix.lower() in BESIDE}
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0].casefold()  # as some disks do, and load_captions
 
 
 def _shown(name: str) -> str:
@@ -175,21 +177,19 @@ def _said(name: str, caption: Caption) -> Row:
     return _row(name, reason="the captioner says nothing of it; write its caption by hand")
 
 
-def _said_beside(place: Path, names: list[str]) -> dict[str, Row]:
+def _said_beside(place: Path, names: list[str], texts: dict[str, str]) -> dict[str, Row]:
     """The rows of the pictures that have a text beside them, or that would share one."""
     rows, owners = {}, {}
     for name in names:
-        text = (place / name).with_suffix(".txt")
-        if (first := owners.setdefault(str(text).casefold(), name)) != name:  # some disks know no capitals
-            rows[name] = _row(name, reason=f"{text.name} belongs to {first}; rename one of the two")
-            continue
-        try:
-            caption = text.read_text(encoding="utf-8-sig", errors="replace").strip()
-            rows[name] = _row(name, caption, reason="" if caption else f"{text.name} is empty; fill it or remove it")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            rows[name] = _row(name, reason=f"{text.name} cannot be read ({error.strerror}); move it away")
+        text = texts.get(_stem(name))
+        if (first := owners.setdefault(_stem(name), name)) != name:
+            rows[name] = _row(name, reason=f"it would share its text with {first}; rename one of the two")
+        elif text:
+            try:
+                caption = (place / text).read_text(encoding="utf-8-sig", errors="replace").strip()
+                rows[name] = _row(name, caption, reason="" if caption else f"{text} is empty; fill it or remove it")
+            except OSError as error:
+                rows[name] = _row(name, reason=f"{text} cannot be read ({error.strerror}); move it away")
     return rows
 
 
