@@ -154,7 +154,9 @@ def _names(place: Path, folder: str, nested: bool) -> tuple[list[str], dict[str,
         listed = ", ".join(f"{count} {kind}" for kind, count in others.items())
         logger.warning("%s: left out pictures of kinds that are not read (%s); save them as PNG.", folder, listed)
     if not names:
-        raise ImageError(f"{folder} holds no pictures that can be read ({', '.join(SUFFIXES)}); give another folder.")
+        raise ImageError(
+            f"{folder} holds no pictures of a kind that is read; give another folder, or save them as PNG."
+        )
     return names, {_stem(file.as_posix()): str(file) for file in files if file.suffix.lower() in BESIDE}
 
 

@@ -197,7 +197,11 @@ def test_a_table_that_is_there_is_continued_and_keeps_what_it_holds(named, fill,
     assert kept[:3] == old[:3]
     assert [row["file_name"] for row in kept[3:]] == ["0.png", "3.png"]
     assert text.startswith("\ufeff") == (write == "csv")  # so that a spreadsheet reads é
+    # As a spreadsheet may save it; with nothing to add, nothing is written.
+    spelled = text.replace("\n", "\r\n").encode()
+    (place / f"captions.{write}").write_bytes(spelled)
     assert named(write=write) == rows
+    assert (place / f"captions.{write}").read_bytes() == spelled
 
 
 @pytest.mark.parametrize("write", ["txt", "csv", "jsonl"])
