@@ -7,10 +7,10 @@ import tempfile
 import pytest
 from PIL import Image
 
-from helpers import folder as module
 from helpers.data import data_report, load_captions
 from helpers.errors import ImageError, MemoryShortage, SettingsError
-from helpers.folder import caption_folder
+from helpers.folder import caption_folder, written
+from helpers.folder import captioning as module
 from helpers.inference import Caption, caption_images
 from helpers.reading import pictures as reading
 from tests.toolbox import noise
@@ -152,9 +152,9 @@ def test_texts_that_are_there_stay_and_pictures_share_none(named, fill, place, s
     assert reasons.keys() == {"1.jpg", "b.PNG"}
     assert "1.txt is empty" in reasons["1.jpg"]
     assert "share its text with B.jpg" in reasons["b.PNG"]
-    written = {"B.txt": f"{said[2]}\n", "c.v2.txt": f"{said[3]}\n"}
+    new = {"B.txt": f"{said[2]}\n", "c.v2.txt": f"{said[3]}\n"}
     assert {file.name: file.read_text() for file in place.iterdir() if file.suffix not in (".jpg", ".PNG")} == (
-        there | written
+        there | new
     )
     assert "3 of 7 pictures have a caption" in log.text
     asked.sizes.clear()
@@ -324,14 +324,14 @@ def test_a_folder_that_cannot_be_written_to_is_said_first(named, fill, place, as
 
 def test_a_full_disk_ends_the_run_and_loses_nothing(named, fill, place, said, monkeypatch):
     fill(**{f"{i}.png": i for i in range(4)})
-    write_whole = module.write_whole
+    write_whole = written.write_whole
 
     def full(file, text):
         if file.name == "2.txt":
             raise OSError(28, "No space left on device")
         write_whole(file, text)
 
-    monkeypatch.setattr(module, "write_whole", full)
+    monkeypatch.setattr(written, "write_whole", full)
     with pytest.raises(SettingsError, match=r"2\.txt"):
         named(write="txt")
     assert texts(place) == {"0.txt": f"{said[0]}\n", "1.txt": f"{said[1]}\n"}
@@ -340,11 +340,11 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(named, fill, place, said, mo
 @pytest.mark.parametrize(("pause", "times"), [(0, 4), (60, 2)])
 def test_a_table_is_written_again_after_a_while_and_at_the_end(named, fill, place, monkeypatch, pause, times):
     fill(**{f"{i}.png": i for i in range(3)})
-    written, write_whole = [], module.write_whole
+    times_written, write_whole = [], written.write_whole
     monkeypatch.setattr(module, "PAUSE", pause)
-    monkeypatch.setattr(module, "write_whole", lambda *args: written.append(1) or write_whole(*args))
+    monkeypatch.setattr(written, "write_whole", lambda *args: times_written.append(1) or write_whole(*args))
     named(write="jsonl", batch_size=1)
-    assert len(written) == times
+    assert len(times_written) == times
     assert len((place / "captions.jsonl").read_text().splitlines()) == 3
 
 

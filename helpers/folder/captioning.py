@@ -1,15 +1,9 @@
-"""Captions a folder of pictures, and writes the captions beside them (.txt) or into a table (CSV, JSON Lines)."""
+"""Captioning every picture of a folder: in batches, past damaged ones, and on from where an earlier run stopped."""
 
-import csv
-import io
-import json
 import logging
-import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -17,9 +11,21 @@ from typing import Any
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from helpers.errors import ImageError, MemoryShortage, SettingsError, first_line
+from helpers.errors import ImageError, MemoryShortage, SettingsError
+from helpers.folder.written import (
+    TABLES,
+    Row,
+    check_writable,
+    read_table,
+    row_of,
+    said_beside,
+    said_in,
+    shown,
+    table_text,
+    write_text,
+)
 from helpers.inference import Caption, caption_batch, caption_images
-from helpers.paths import resolve, write_whole
+from helpers.paths import resolve
 from helpers.reading.files import BESIDE
 from helpers.reading.names import files_in
 from helpers.reading.pictures import SUFFIXES, load_image
@@ -27,10 +33,7 @@ from helpers.transforms import kept_share, report_crops
 
 logger = logging.getLogger(__name__)
 
-TABLES = ("csv", "jsonl")
-COLUMNS = ("file_name", "caption", "confidence", "reason")
 PAUSE = 2  # seconds until a table is written again, whole: one of 20,000 rows takes a twentieth of a second
-Row = dict[str, Any]  # of the columns; or of a table that was there, with what else it holds
 
 
 def caption_folder(
@@ -74,18 +77,15 @@ def caption_folder(
     place = resolve(folder)
     names, texts = _names(place, str(folder), nested)
     table = place / f"captions.{write}"
-    old = _read_table(table) if write in TABLES else []
-    rows = _said_beside(place, names, texts) if write == "txt" else _said_in(old, names, table.name)
+    old = read_table(table) if write in TABLES else []
+    rows = said_beside(place, names, texts) if write == "txt" else said_in(old, names, table.name)
     if done := sum(bool(row["caption"]) for row in rows.values()):
         where = "a .txt beside them" if write == "txt" else table.name
         message = "%s: %d of %d pictures have a caption in %s, which stays; remove it there to get a new one."
         logger.warning(message, folder, done, len(names), where)
     waiting = [name for name in names if name not in rows]
-    for at in {(place / name).parent if write == "txt" else place for name in waiting if write}:
-        # It is better known now than after an hour.
-        with _writing(at, "copy the pictures into a folder of your own, or leave write out"):
-            tempfile.TemporaryFile(dir=at).close()
-    replaced = {_shown(name) for name in waiting}
+    check_writable({(place / name).parent if write == "txt" else place for name in waiting if write})
+    replaced = {shown(name) for name in waiting}
     lines = [row for row in old if row["file_name"] not in replaced]
     due = 0.0
     try:
@@ -94,13 +94,13 @@ def caption_folder(
             lines += [{key: value for key, value in row.items() if value not in ("", None)} for row in fresh.values()]
             for name, row in fresh.items():
                 if write == "txt" and row["caption"]:
-                    _write((place / name).with_suffix(".txt"), row["caption"] + "\n")
+                    write_text((place / name).with_suffix(".txt"), row["caption"] + "\n")
             if write in TABLES and time.monotonic() >= due:
-                _write(table, _table(lines, write))
+                write_text(table, table_text(lines, write))
                 due = time.monotonic() + PAUSE
     finally:  # of a run that somebody stops, too
         if write in TABLES and waiting:
-            _write(table, _table(lines, write))
+            write_text(table, table_text(lines, write))
     if faults := [row for row in rows.values() if row["reason"]]:
         first = "{file_name}: {reason}".format(**faults[0])
         logger.warning(
@@ -119,11 +119,11 @@ def _captioned(
             rows, pictures = {}, {}
             for name in batch:
                 try:
-                    if name != _shown(name):
+                    if name != shown(name):
                         raise ImageError("its name is not in UTF-8; rename it.")
                     pictures[name] = load_image(place / name)
                 except ImageError as error:
-                    rows[name] = _row(name, reason=str(error).replace(str(place / name), "it").rstrip("."))
+                    rows[name] = row_of(name, reason=str(error).replace(str(place / name), "it").rstrip("."))
             try:
                 images = list(pictures.values())
                 said = caption_batch(model, processor, images, batch_size=size, **numbers) if images else []
@@ -141,8 +141,8 @@ def _captioned(
     report_crops(kept)
 
 
-def _names(place: Path, folder: str, nested: bool) -> tuple[list[str], dict[str, str]]:
-    """The names of the pictures, inside the folder, in order; and of the texts, by name in small letters, no ending."""
+def _names(place: Path, folder: str, nested: bool) -> tuple[list[str], list[str]]:
+    """The names of the pictures and of the texts, inside the folder, in order."""
     if not place.is_dir():
         raise ImageError(f"{folder} is no folder; check the spelling, or give the folder that holds the pictures.")
     files = [file for file in map(Path, files_in(place)) if nested or file.name == str(file)]
@@ -157,105 +157,10 @@ def _names(place: Path, folder: str, nested: bool) -> tuple[list[str], dict[str,
         raise ImageError(
             f"{folder} holds no pictures of a kind that is read; give another folder, or save them as PNG."
         )
-    return names, {_stem(file.as_posix()): str(file) for file in files if file.suffix.lower() in BESIDE}
-
-
-def _stem(name: str) -> str:
-    return os.path.splitext(name)[0].casefold()  # as some disks do, and load_captions
-
-
-def _shown(name: str) -> str:
-    """The name with a question mark for each byte that is no letter, which no table can hold."""
-    return name.encode(errors="replace").decode()
-
-
-def _row(name: str, caption: str = "", confidence: float | None = None, reason: str = "") -> Row:
-    return dict(zip(COLUMNS, (_shown(name), caption, confidence, reason), strict=True))
+    return names, [file.as_posix() for file in files if file.suffix.lower() in BESIDE]
 
 
 def _said(name: str, caption: Caption) -> Row:
     if text := " ".join(caption.text.split()):  # on one line, for in a text each line may be read as a caption
-        return _row(name, text, round(caption.confidence, 3))
-    return _row(name, reason="the captioner says nothing of it; write its caption by hand")
-
-
-def _said_beside(place: Path, names: list[str], texts: dict[str, str]) -> dict[str, Row]:
-    """The rows of the pictures that have a text beside them, or that would share one."""
-    rows, owners = {}, {}
-    for name in names:
-        text = texts.get(_stem(name))
-        if (first := owners.setdefault(_stem(name), name)) != name:
-            rows[name] = _row(name, reason=f"it would share its text with {first}; rename one of the two")
-        elif text:
-            try:
-                caption = (place / text).read_text(encoding="utf-8-sig", errors="replace").strip()
-                rows[name] = _row(name, caption, reason="" if caption else f"{text} is empty; fill it or remove it")
-            except OSError as error:
-                rows[name] = _row(name, reason=f"{text} cannot be read ({error.strerror}); move it away")
-    return rows
-
-
-def _said_in(table: list[Row], names: list[str], where: str) -> dict[str, Row]:
-    """The rows of the pictures that a table has; those that it gives a reason for are tried again."""
-    rows, known = {}, set(names)
-    for row in table:
-        name, caption = row["file_name"], (row.get("caption") or "").strip()
-        if name in known and (caption or not row.get("reason")):
-            reason = "" if caption else f"its caption in {where} is empty; write one, or remove the row"
-            rows[name] = _row(name, caption, _number(row.get("confidence")), reason)
-    return rows
-
-
-def _number(value: Any) -> float | None:
-    with suppress(TypeError, ValueError):
-        return float(value)
-
-
-def _read_table(table: Path) -> list[Row]:
-    """The rows of a table that is there already, whoever wrote it; none where there is no table."""
-    try:
-        text = table.read_bytes().decode("utf-8-sig")
-        if table.suffix == ".csv":
-            read = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-            rows, header = list(read), [dict.fromkeys(read.fieldnames, "")] if read.fieldnames else []
-        else:
-            header, rows = [], [json.loads(line) for line in text.split("\n") if line.strip()]
-        if all(map(_is_row, header + rows)):
-            return rows
-        why = "not each row has a file_name and a caption"
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
-        why = first_line(error)
-    raise SettingsError(f"{table.name} is there already and cannot be continued ({why}); rename it to get a new one.")
-
-
-def _is_row(row: Any) -> bool:
-    named = isinstance(row, dict) and isinstance(row.get("file_name"), str) and None not in row
-    return named and isinstance(row.get("caption") or "", str) and not {"caption", "reason"}.isdisjoint(row)
-
-
-def _table(rows: list[Row], form: str) -> str:
-    if form == "jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, dict.fromkeys((*COLUMNS[:3], *(name for row in rows for name in row))), lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    # Spreadsheets take a table for one in UTF-8 only with this mark, and without other letters it makes no difference.
-    return ("" if text.getvalue().isascii() else "\ufeff") + text.getvalue()
-
-
-def _write(file: Path, text: str) -> None:
-    with _writing(file.name, "mend that and call again; the captions so far stay"):
-        write_whole(file, text)
-
-
-@contextmanager
-def _writing(what: str | Path, mend: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SettingsError(f"{what} cannot be written to ({error.strerror}); {mend}.") from None
+        return row_of(name, text, round(caption.confidence, 3))
+    return row_of(name, reason="the captioner says nothing of it; write its caption by hand")
