@@ -10,6 +10,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from helpers.errors import DataError
+from helpers.paths import usable_cache
 from helpers.reading import copies
 from helpers.reading.checks import usable
 from helpers.reading.rows import SPLITS
@@ -18,6 +19,7 @@ from helpers.reading.tables import read_tables
 logger = logging.getLogger(__name__)
 
 
+@usable_cache()
 def load_captions(
     name: str,
     *,
@@ -68,6 +70,7 @@ def load_captions(
     return divided
 
 
+@usable_cache()
 def data_report(
     name: str | DatasetDict, *, caption_columns: str | list[str] | None = None, images: str | None = None
 ) -> Dataset:
