@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from helpers.errors import DataError
+from helpers.paths import usable_cache
 from helpers.reading import copies
 from helpers.reading.checks import usable
 from helpers.reading.looks import perceptual_hash
@@ -21,6 +22,7 @@ from helpers.reading.tables import read_tables
 logger = logging.getLogger(__name__)
 
 
+@usable_cache()
 def load_captions(
     name: str,
     *,
@@ -77,6 +79,7 @@ def load_captions(
     return divided
 
 
+@usable_cache()
 def data_report(
     name: str | DatasetDict,
     *,

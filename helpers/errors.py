@@ -17,6 +17,12 @@ _NO_MEMORY = re.compile(
     re.IGNORECASE,
 )
 
+_FULL = ("[Errno 28]", "[errno 28]", "No space left", "[Errno 122]", "quota exceeded")
+NO_ROOM = (
+    "The disk, or your share of it, is full; free some space, or name a folder on another disk with the variable "
+    "HF_HOME, in which the libraries keep their caches, and start Python anew."
+)
+
 
 class CaptioningError(ValueError):
     """A mistake that the person at the keyboard can mend; the message is one line, and never holds a token."""
@@ -113,7 +119,13 @@ def readable(kind: type[CaptioningError], sentence: Callable[[Exception], str]) 
     except CaptioningError:
         raise
     except Exception as error:
-        raise kind(sentence(error)) from None
+        raise (SettingsError(NO_ROOM) if is_full_disk(error) else kind(sentence(error))) from None
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether a disk, or somebody's share of it, is full: by this error, or by one that it came from."""
+    found = error is not None and any(sign in str(error) for sign in _FULL)
+    return found or (error is not None and is_full_disk(error.__cause__ or error.__context__))
 
 
 def is_memory_error(error: BaseException) -> bool:

@@ -5,14 +5,17 @@ import json
 import logging
 import os
 import platform
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from html import escape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
+from numbers import Integral, Real
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -25,7 +28,9 @@ from transformers.utils import logging as transformers_logging
 from helpers.device import device_name
 from helpers.paths import ROOT, resolve
 from helpers.settings import Settings
+from helpers.text import visible
 
+_MARKS = re.compile(r"[\\`*\[\]|$~]|(?<!\w)_|_(?!\w)")  # what Markdown or MathJax gives a meaning, inside a line
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
 
 
@@ -50,8 +55,9 @@ def start(settings: Settings) -> Markdown:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(matplotlib|pyparsing)\.")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows = [("Python", platform.python_version()), ("Packages", versions), ("Device", device_name())]
-    rows += [(f"`{name}`", f"`{value}`") for name, value in asdict(settings).items()]
-    return Markdown("\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]))
+    rows += list(asdict(settings).items())
+    lines = [f"| {markdown_cell(name)} | {markdown_cell(value)} |" for name, value in rows]
+    return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
 
 
 def source_of(thing: Callable[..., Any] | type) -> Markdown:
@@ -60,15 +66,29 @@ def source_of(thing: Callable[..., Any] | type) -> Markdown:
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
-    """A Markdown table with a column for each key of the rows; floats get three digits."""
-    head = list(rows[0])
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
-    return Markdown("\n".join(lines + [f"| {' | '.join(cell_text(row[key]) for key in head)} |" for row in rows]))
+    """A Markdown table with a column for each key of the rows; each value is shown as it is, floats in three digits."""
+    if not rows:
+        return Markdown("None.")
+    lines = [[markdown_cell(key) for key in rows[0]], ["---"] * len(rows[0])]
+    lines += [[markdown_cell(row[key]) for key in rows[0]] for row in rows]
+    return Markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
 def cell_text(value: Any) -> str:
     """A value as it stands in a table: floats with three digits."""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, Real) and not isinstance(value, Integral) else str(value)
+
+
+def markdown_text(text: str) -> str:
+    """A text that Markdown shows as it is, on one line: nothing in it is a tag, a link, a formula or a new cell."""
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", escape(" ".join(visible(text).split()), quote=False))
+
+
+def markdown_cell(value: Any) -> str:
+    """`cell_text`, as it stands in a Markdown table; line breaks stay."""
+    cell = "<br>".join(markdown_text(line) for line in cell_text(value).strip().splitlines())
+    # MathJax reads the finished page, where an entity is a dollar sign again.
+    return f'<span class="mathjax_ignore tex2jax_ignore">{cell}</span>' if "&#36;" in cell or "&#92;" in cell else cell
 
 
 def measured_recipes() -> tuple[list[dict[str, str]], str]:

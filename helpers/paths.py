@@ -4,9 +4,12 @@ import contextlib
 import os
 import reprlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from helpers.errors import SettingsError, first_line
+from datasets import config
+
+from helpers.errors import NO_ROOM, SettingsError, first_line, is_full_disk
 
 RECORD = "training.json"  # what lies beside a captioner: its settings and the steps it did
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +72,28 @@ def write_whole(path: Path, text: str) -> None:
     fresh = path.with_name(path.name + ".new")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
+
+
+@contextlib.contextmanager
+def usable_cache() -> Iterator[None]:
+    """Within the block, or a function decorated with it, the datasets library can write to its cache.
+
+    Raises:
+        SettingsError: it cannot, from the start or because the disk is full.
+    """
+    folder = Path(config.HF_DATASETS_CACHE)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        why, mend = first_line(error), "name another folder with the variable HF_DATASETS_CACHE and start Python anew"
+        raise SettingsError(f"The cache of data sets, {folder}, cannot be written to ({why}); {mend}.") from None
+    try:
+        yield
+    except Exception as error:
+        if is_full_disk(error):
+            raise SettingsError(NO_ROOM) from None
+        raise
 
 
 def check_output(output: str, checkpoint: str) -> None:

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from helpers.data import fingerprint
 from helpers.families import image_processor_of, tokenizer_of
+from helpers.paths import usable_cache
 from helpers.reading.given import own_split
 from helpers.reading.pictures import load_image
 
@@ -93,6 +94,7 @@ def _scale(processor: Any) -> tuple[float, torch.Tensor, torch.Tensor]:
     return values.rescale_factor, mean.view(3, 1, 1), std.view(3, 1, 1)  # to match (..., 3, height, width)
 
 
+@usable_cache()
 def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
     """Resizes every picture once, so that no epoch does it again.
 

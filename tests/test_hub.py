@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, ModelCard, constants
 from huggingface_hub.errors import LocalTokenNotFoundError
+from nbconvert.filters import markdown2html
 
 from helpers.captioner import load_or_train
 from helpers.creatures import attribute_columns
@@ -173,8 +174,10 @@ def test_the_cards_code_is_four_lines_of_python_that_name_the_repository():
 
 
 def test_a_description_of_the_examples_cannot_break_the_card():
-    card = model_card("me/captioner", Settings.tiny(), examples="1 picture. (1) a [MASK]\n](x) creature.")
-    assert "\n![1 picture. (1) a MASK (x) creature.](examples.png)\n" in card.text
+    card = model_card("me/captioner", Settings.tiny(), examples="1 picture. (1) a [MASK]\n](x) creature at $5 and $6.")
+    shown = markdown2html(card.text)
+    assert 'src="examples.png" alt="1 picture. (1) a [MASK] ](x) creature at $5 and $6."' in shown
+    assert "$" not in card.text
 
 
 def test_the_settings_that_share_nothing_ask_nobody(hub):

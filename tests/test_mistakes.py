@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import datasets
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -285,6 +286,11 @@ def _(room):
     caption_photos(room, batch_size=2)
 
 
+@mistake("Pictures", "One picture, as an array, is given where many are wanted")
+def _(room):
+    caption_images(*load_checkpoint(room.settings.checkpoint), np.zeros((40, 48, 3), np.uint8))
+
+
 # Data
 
 
@@ -295,6 +301,52 @@ def _(room):
 
 
 @mistake("Data", "The table has another name than metadata.csv", goes_on=True)
+@mistake("Data", "The home folder cannot be written to, and the cache lies there")
+def _(room):
+    room.monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", room.file("cache", ""))
+    load_captions(room.set())
+
+
+@mistake("Data", "The disk is full while pictures are prepared")
+def _(room):
+    splits = load_captions(room.set())
+    room.monkeypatch.setattr(datasets.Dataset, "map", disk_full)
+    prepare_pictures(splits["train"], load_checkpoint(room.settings.checkpoint)[1])
+
+
+@mistake("Data", "A data set of one's own has no splits")
+def _(room):
+    own_data(room, load_captions(room.set())["train"])
+
+
+@mistake("Data", "The captions of a data set of one's own stand in another column")
+def _(room):
+    splits = load_captions(room.set())
+    own_data(room, splits.rename_column("captions", "text"))
+
+
+@mistake("Data", "A row of a data set of one's own has no caption")
+def _(room):
+    splits = load_captions(room.set())
+    splits["train"] = splits["train"].map(lambda row: {"captions": []})
+    own_data(room, splits)
+
+
+@mistake("Data", "A data set of one's own is streamed")
+def _(room):
+    splits = load_captions(room.set())
+    own_data(room, {name: split.to_iterable_dataset() for name, split in splits.items()})
+
+
+def disk_full(*_: Any, **__: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def own_data(room, dataset: Any) -> None:
+    CaptionTrainer(*load_checkpoint(room.settings.checkpoint), dataset, room.settings)
+
+
+@mistake("Data", "The table has another name than metadata.csv")
 def _(room):
     folder = room.set()
     (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
@@ -834,17 +886,34 @@ def _(room):
     load_or_train(room.settings.with_changes(output=str(room.folder / "my-thesis")))
 
 
+@mistake("Saved captioners", "The loss becomes nan while a captioner is trained")
+def _(room):
+    trainer = CaptionTrainer(
+        *load_checkpoint(room.settings.checkpoint), load_captions(room.settings.dataset), room.settings
+    )
+    loss = training.caption_loss
+    room.monkeypatch.setattr(
+        training, "caption_loss", lambda *given: loss(*given) * (np.nan if trainer.state.global_step else 1)
+    )
+    trainer.train()
+
+
+@mistake("Saved captioners", "A model is saved whose weights are no numbers any more")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    trainer = CaptionTrainer(model, processor, load_captions(room.settings.dataset), room.settings)
+    next(model.parameters()).data.fill_(np.nan)
+    save_captioner(trainer)
+
+
 @mistake("Saved captioners", "The disk is full when the captioner is saved")
 def _(room):
-    def no_space(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
     model, processor = load_checkpoint(room.settings.checkpoint)
     trainer = CaptionTrainer(model, processor, load_captions(room.settings.dataset), room.settings)
     save_captioner(trainer)
     room.then()
     trainer.train()
-    room.monkeypatch.setattr(processor, "save_pretrained", no_space)
+    room.monkeypatch.setattr(processor, "save_pretrained", disk_full)
     save_captioner(trainer)
 
 

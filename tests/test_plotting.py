@@ -17,6 +17,7 @@ from PIL import Image
 from helpers import plotting
 from helpers.creatures import attribute_confusions
 from helpers.errors import CaptioningError
+from helpers.inference import Caption
 from helpers.paths import ROOT
 from helpers.plotting import DescribedFigure, fonts, plot_captioned_images, plot_gallery
 from helpers.plotting.figure import BLUE
@@ -207,6 +208,34 @@ def test_every_picture_is_shown_with_its_caption():
         assert np.array_equal(pixels, np.asarray(picture))
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda text: plot_captioned_images([PICTURES[0]], [Caption(text, 0.5, ())], title=text),
+        lambda text: plotting.plot_gallery([PICTURES[0]], [text], [text], title=text),
+        lambda text: plotting.plot_caption_words([text, text + " " + "x" * 300]),
+        lambda text: plotting.plot_attribute_counts({text: [text, "x" * 300, None]}),
+        lambda text: plotting.plot_picture_pairs([PICTURES[:2]], [text], title=text),
+        lambda text: plotting.plot_steps({text: 30.0, "last": 0.01}, name=text),
+        lambda text: plotting.plot_loss([2.0, 1.0], title=text),
+        lambda text: plotting.plot_word_mistakes([{"word": text, "missed": 1, "invented": 2}]),
+        lambda text: plotting.plot_word_probabilities([(text, 0.5), ("x" * 300, 0.4)], title=text),
+    ],
+)
+def test_a_price_is_no_formula_and_what_cannot_be_seen_no_box(draw, log, recwarn):
+    figure = draw("a sign\u200b\x1b of $5\tand $\\frac$")
+    assert figure.png()
+    texts = figure.findobj(Text)
+    shown = " ".join(text.get_text() for text in texts)
+    assert "$" in shown
+    assert "mathdefault" not in shown
+    assert not any(text.get_parse_math() for text in texts)
+    assert {"\u200b", "\x1b", "\t"}.isdisjoint(shown)
+    assert {"\u200b", "\x1b"}.isdisjoint(figure.alt)
+    assert [str(warning.message) for warning in recwarn if "layout" in str(warning.message)] == []
+    assert log.messages == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_grid_takes_any_number_of_pictures(count):
     figure = plot_captioned_images([PICTURES[0]] * count, ["a cat"] * count, columns=4)
@@ -334,6 +363,7 @@ def test_a_perfect_score_stands_on_a_logarithmic_scale():
     figure = plotting.plot_steps({"first": 17.5, "last": 0.0}, name="error rate")
     figure.draw_without_rendering()
     [ax] = figure.axes
+    assert "10" in [label.get_text() for label in ax.get_xticklabels()]
     [zero] = [text for text in ax.texts if text.get_text() == "0.000"]
     assert ax.get_xlim()[0] <= zero.xy[0] <= ax.get_xlim()[1]
 

@@ -11,6 +11,7 @@ from datasets import DatasetDict
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from helpers.metrics import METRICS
+from helpers.notebook import markdown_cell, markdown_text
 from helpers.paths import resolve
 from helpers.reading.locate import PATIENCE
 from helpers.resuming import kept_row
@@ -91,7 +92,7 @@ def model_card(
         counts = ", ".join(f"{len(split):,} for {part}" for part, split in dataset.items())
         trained += f" Pictures: {counts}."
     if examples:
-        alt = " ".join(re.sub(r"[\[\]]", "", examples).split())
+        alt = markdown_text(examples)
         trained += "\n\nWhat it says of pictures of the test split, which it was not trained on:"
         examples = f"\n![{alt}](examples.png)\n"
     # A checkpoint may bring other values of its own; these are those of `caption_images`.
@@ -116,7 +117,7 @@ def _score_table(evaluation: Mapping[str, Any] | None, scores: Mapping[str, Mapp
         kind = "greedy captions" if beams == 1 else f"captions of {beams} beams"
         head = f"On the {split['split']} split ({split['pictures']} pictures), {kind}:{INTERVALS}"
     row = "| {label} | {value:.3f} |" + (" {low:.3f} to {high:.3f} |" if evaluation else "")
-    rows = [row.format(label=_named(metric, "label"), **score) for metric, score in scores.items()]
+    rows = [row.format(label=markdown_cell(_named(metric, "label")), **score) for metric, score in scores.items()]
     return "\n".join([head, *rows]) + (RIGHT if "right" in scores else "")
 
 

@@ -4,24 +4,44 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patheffects import withStroke
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
-from helpers.plotting.figure import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    DescribedFigure,
+    new_figure,
+    styled,
+    tick_name,
+)  # fmt: skip
+from helpers.text import visible
+
+
+def _named_bars(ax: Axes, counts: Mapping[object, int], color: str) -> None:
+    """Bars from the left, the first on top."""
+    names = list(map(tick_name, counts))
+    ax.barh(range(len(names)), list(counts.values())[::-1], color=color)
+    ax.set_yticks(range(len(names)), names[::-1])
 
 
 @styled
 def plot_caption_words(captions: Sequence[str], *, most: int = 20) -> DescribedFigure:
     """How many words captions have, and which words stand in them most often."""
-    texts = [caption.replace(",", "").split() for caption in captions]
+    texts = [visible(caption).replace(",", "").split() for caption in captions]
     lengths = Counter(map(len, texts))
     counts = dict(Counter(word for words in texts for word in words).most_common(most))
     figure, (left, right) = new_figure(10, 4.2, 2, 2)
     left.bar(list(lengths), list(lengths.values()), color=BLUE)
     left.set(title="How long captions are", xlabel="words in a caption", ylabel="captions")
     left.locator_params(axis="x", integer=True)
-    right.barh(list(counts)[::-1], list(counts.values())[::-1], color=GREEN)
+    _named_bars(right, counts, GREEN)
     right.set(title=f"The {len(counts)} most frequent words", xlabel="times used")
     right.tick_params(axis="y", labelsize=8)
     top = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
@@ -42,7 +62,7 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
     figure.supxlabel("pictures", fontsize=9)
     counts = {name: dict(Counter(values).most_common()) for name, values in columns.items()}
     for ax, (name, values) in zip(axes, counts.items(), strict=True):
-        ax.barh(list(values)[::-1], list(values.values())[::-1], color=SKY)
+        _named_bars(ax, values, SKY)
         ax.set_title(name)
         ax.tick_params(labelsize=8)
     told = [f"{name}: " + ", ".join(f"{v} {count}" for v, count in values.items()) for name, values in counts.items()]

@@ -13,9 +13,11 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from helpers.paths import resolve
 from helpers.plotting.fonts import fit_fonts
+from helpers.text import visible
 
 INK = "#222222"  # of names beside marks, and of their intervals
 # Okabe and Ito's colours (2008), which people with any colour vision can tell apart.
@@ -31,8 +33,12 @@ STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#E4E4E4",
     "legend.frameon": False,
+    "text.parse_math": False,  # a price is no formula
 }
 BARE = {"xticks": [], "yticks": [], "frame_on": False}  # for axes that hold a picture
+
+
+styled = rc_context(STYLE)  # as a decorator: the style holds while the function draws
 
 
 class DescribedFigure(Figure):
@@ -47,12 +53,16 @@ class DescribedFigure(Figure):
 
     def described(self, alt: str, *tables: Sequence[Mapping[str, Any]]) -> DescribedFigure:
         """This figure, once it has its alt text and its tables."""
-        self.alt, self.tables = alt, tables
+        self.alt, self.tables = visible(alt), tables
         return self
 
+    @styled  # ticks are made while it is drawn
     def png(self) -> bytes:
         """The figure as a PNG file's bytes."""
         content = io.BytesIO()
+        for text in self.findobj(Text):  # what was not drawn by a function in our style is text, too
+            text.set_parse_math(False)
+            text.set_text(visible(text.get_text()).expandtabs(4))
         fit_fonts(self)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # fit_fonts has said it
@@ -80,13 +90,21 @@ class DescribedFigure(Figure):
 
 
 def html_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """An HTML table with a column for each key of the rows, of which there is at least one."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = ("".join(f"<td>{escape(str(row[name]))}</td>" for name in rows[0]) for row in rows)
-    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(f"<tr>{cells}</tr>" for cells in body) + "\n</table>"
+    """An HTML table with a column for each key of the rows, of which there is at least one; formulas stay text."""
+    head = "".join(f"<th>{_cell(name)}</th>" for name in rows[0])
+    body = ("".join(f"<td>{_cell(row[name])}</td>" for name in rows[0]) for row in rows)
+    lines = "\n".join(f"<tr>{cells}</tr>" for cells in body)
+    return f'<table class="mathjax_ignore tex2jax_ignore">\n<tr>{head}</tr>\n{lines}\n</table>'
 
 
-styled = rc_context(STYLE)  # as a decorator: the style holds while the function draws
+def _cell(value: Any) -> str:
+    return "<br>".join(escape(line) for line in visible(str(value)).strip().splitlines())
+
+
+def tick_name(value: Any) -> str:
+    """What stands beside a bar: on one line, and cut where a long name would leave the bars no room."""
+    name = visible(" ".join(str(value).split()))
+    return name if len(name) <= 24 else f"{name[:23]}…"
 
 
 def new_figure(

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.creatures.confusions import Confusion
-from helpers.plotting.figure import BLUE, ORANGE, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BLUE, ORANGE, SKY, DescribedFigure, new_figure, styled, tick_name
 
 
 def _cell_colors(counts: np.ndarray) -> np.ndarray:
@@ -63,8 +63,9 @@ def plot_word_mistakes(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> 
     shown = [{key: row[key] for key in ("word", "missed", "invented")} for row in rows[:most]]
     figure, [ax] = new_figure(8, 1.2 + 0.27 * len(shown))
     for key, sign, color in (("missed", -1, BLUE), ("invented", 1, ORANGE)):
-        bars = ax.barh([row["word"] for row in shown], [sign * row[key] for row in shown], color=color)
+        bars = ax.barh(range(len(shown)), [sign * row[key] for row in shown], color=color)
         ax.bar_label(bars, [row[key] or "" for row in shown], padding=5, fontsize=9)
+    ax.set_yticks(range(len(shown)), [tick_name(row["word"]) for row in shown])
     ax.axvline(0, color="#444444", linewidth=0.8)
     reach = 1.15 * max(max(row["missed"], row["invented"]) for row in shown)
     ax.set(title="Words: missed (left, blue) and invented (right, orange)", xlabel="times", xlim=(-reach, reach))

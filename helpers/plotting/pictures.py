@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from helpers.analysis import marked_differences
 from helpers.errors import CaptioningError
 from helpers.plotting.figure import BARE, INK, DescribedFigure, new_figure, styled
+from helpers.text import visible
 
 
 @styled
@@ -24,7 +25,7 @@ def plot_captioned_images(
         columns: pictures in a row.
         title: a line above the grid.
     """
-    count = len(images)
+    count, captions = len(images), [visible(str(caption)) for caption in captions]
     if count != len(captions):
         raise CaptioningError(f"There are {count} pictures and {len(captions)} captions; give one each.")
     columns = max(1, min(columns, count))

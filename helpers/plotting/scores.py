@@ -9,7 +9,7 @@ import numpy as np
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS, wilson_interval
-from helpers.plotting.figure import BLUE, GRAY, GREEN, INK, ORANGE, SKY, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BLUE, GRAY, GREEN, INK, ORANGE, SKY, DescribedFigure, new_figure, styled, tick_name
 
 
 @styled
@@ -91,7 +91,9 @@ def plot_word_probabilities(words: Sequence[tuple[str, float]], *, title: str) -
     figure, [ax] = new_figure(10, 2.9)
     colors = [BLUE if p >= 0.5 else ORANGE for _, p in words]
     ax.bar_label(ax.bar(range(len(words)), [p for _, p in words], color=colors), fmt="%.2f", padding=1, fontsize=8)
-    ax.set_xticks(range(len(words)), [word for word, _ in words], rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_xticks(
+        range(len(words)), [tick_name(word) for word, _ in words], rotation=40, ha="right", rotation_mode="anchor"
+    )
     ax.set(title=fill(title, 110), ylabel="probability", ylim=(0, 1.14))
     word, least = min(words, key=lambda pair: pair[1], default=("", 0.0))
     return figure.described(
@@ -157,7 +159,10 @@ def plot_steps(steps: Mapping[str, float], *, name: str) -> DescribedFigure:
     # A perfect captioner has 0, which such a scale does not hold: its number stands at the left end, without a bar.
     least = min((value for value in steps.values() if value > 0), default=1.0) / 2
     lengths = [max(value, least) for value in steps.values()]
-    bars = ax.barh(list(steps), lengths, color=[GRAY] * (len(steps) - 1) + [BLUE], log=True)
+    bars = ax.barh(range(len(steps)), lengths, color=[GRAY] * (len(steps) - 1) + [BLUE], log=True)
+    ax.set_yticks(range(len(steps)), list(map(tick_name, steps)))
+    ax.xaxis.set_major_formatter("{x:g}")  # the scale's own writes powers as formulas
+    ax.xaxis.set_minor_formatter("")
     ax.bar_label(bars, numbers.values(), padding=4, fontsize=9)
     ax.axvline(1, color=INK, linewidth=0.8, linestyle=":")
     ax.set(xlim=(least, max(lengths) * 3), xlabel=f"{name}, logarithmic; the dotted line is 1")

@@ -86,7 +86,7 @@ def _faults(folder: Path) -> Iterator[str]:
         mend = f"name the folder {inside[-1]} in it" if inside else _AGAIN
         yield f"has no config.json, so it is no checkpoint; {mend}"
     for file in _files(folder):
-        if file.suffix == ".json":
+        if file.name.endswith(("config.json", ".index.json")) or (file.name in _WORDS and file.suffix == ".json"):
             try:
                 whole = isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
             except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ def own_splits(dataset: Any, *wanted: str) -> DatasetDict:
     """
     if not isinstance(dataset, Mapping):
         mend = f"give DatasetDict({', '.join(f'{name}=…' for name in wanted)}), or what load_captions returns"
-        raise DataError(f"A {type(dataset).__name__} has no splits; {mend}.")
+        raise DataError(f"This data set ({type(dataset).__name__}) has no splits; {mend}.")
     if lacking := [name for name in wanted if name not in dataset]:
         has = f"it has {', '.join(map(str, dataset)) or 'none'}"
         raise DataError(f"The data set has no {' and no '.join(lacking)} split ({has}); take one from load_captions.")
@@ -35,7 +35,7 @@ def own_split(split: Any, name: str = "data set") -> Dataset:
     """
     if not isinstance(split, Dataset):
         advice = "load it without streaming=True" if isinstance(split, IterableDataset) else "take one of load_captions"
-        raise DataError(f"The {name} is a {type(split).__name__} and no Dataset; {advice}.")
+        raise DataError(f"The {name} is no Dataset ({type(split).__name__}); {advice}.")
     split, columns = split.with_format(None), split.column_names
     for column in ("image", "captions"):
         if column not in columns:
@@ -74,7 +74,7 @@ def list_of_pictures(images: Any) -> Sequence[Any]:
     if hasattr(images, "__len__") and not one and axes in (1, 4):
         return list(np.asarray(images) if axes == 4 else images)
     several = isinstance(images, (Iterator, Mapping, Set))
-    shown = f"A {type(images).__name__}" if several else shortened(images)
+    shown = f"This {type(images).__name__}" if several else shortened(images)
     shown = shown if axes == 1 else f"An array of shape {tuple(images.shape)}"
     advice = "give a list of the pictures in it" if several else "put one picture in brackets: [picture]"
     raise ImageError(f"{shown} is no list of pictures; {advice}.")
