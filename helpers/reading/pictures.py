@@ -73,7 +73,7 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
     return _rgb(*_opened(*content_of(source, allow_local)))
 
 
-def load_small(content: bytes, name: str = "The picture", side: int = 128) -> Image.Image:
+def load_small(content: bytes, name: str = "The picture", side: int = 64) -> Image.Image:
     """What `load_image` gives, of a file's content; a large JPEG at a fraction of its size, no side below `side`."""
     picture, name = _opened(content, name)
     # What is cut or damaged fails at a fraction, too.
