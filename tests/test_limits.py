@@ -14,7 +14,7 @@ from PIL import Image
 from helpers.errors import ImageError
 from helpers.reading.limits import MAX_JPEG_EXIF
 from helpers.reading.pictures import MAX_BYTES, load_image
-from tests.toolbox import chunk, encoded, rle_bmp
+from tests.toolbox import chunk, encoded, noise, refusal, rle_bmp
 
 SECONDS, MEGABYTES = 2, 512
 SIDE = 5990  # squared, little less than MAX_PIXELS
@@ -230,6 +230,12 @@ def test_tiff(tmp_path):
 
 
 # GIF, BMP, WebP
+
+
+def test_a_raw_photo_is_not_taken_for_the_small_copy_that_it_begins_with():
+    for tags in ({254: 1}, {50706: b"\1\4\0\0"}):
+        refusal(encoded(noise(0), "TIFF", tiffinfo=tags), "raw photo", "JPEG")
+    assert load_image(encoded(noise(0), "TIFF", tiffinfo={254: 2})).size == noise(0).size
 
 
 def test_gif(tmp_path):

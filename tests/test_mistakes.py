@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,6 +148,41 @@ def _(room):
     load_image(room.file("photo.jpg", b"\0\0\0\x18ftypheic" + bytes(100)))
 
 
+@mistake("Pictures", "A data set was cloned without Git LFS")
+def _(room):
+    load_image(room.file("p.jpg", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"))
+
+
+@mistake("Pictures", "A camera saved the picture raw")
+def _(room):
+    content = io.BytesIO()
+    Image.new("RGB", (160, 120)).save(content, "TIFF", tiffinfo={254: 1})
+    load_image(room.file("photo.nef", content.getvalue()))
+
+
+@mistake("Pictures", "A download broke off and left zeros")
+def _(room):
+    load_image(room.file("picture.jpg", bytes(5000)))
+
+
+@mistake("Pictures", "A picture's color profile is damaged", goes_on=True)
+def _(room):
+    content = io.BytesIO()
+    Image.new("RGB", (20, 20)).save(content, "PNG", icc_profile=b"no profile")
+    load_image(room.file("picture.png", content.getvalue()))
+
+
+@mistake("Pictures", "A row of another set is given")
+def _(room):
+    load_image({"pixel_values": np.zeros((3, 96, 96))})
+
+
+@mistake("Pictures", "A file is opened as text")
+def _(room):
+    with open(room.file("picture.png", png()), errors="replace") as file:
+        load_image(file)
+
+
 @mistake("Pictures", "A web page was saved instead of its picture")
 def _(room):
     load_image(room.file("picture.jpg", "<!DOCTYPE html><html><body>…</body></html>"))
@@ -169,6 +205,11 @@ def _(room):
     load_image(room.file("scan.bmp", bytes(pictures.MAX_BYTES + 1)))
 
 
+@mistake("Pictures", "An array holds several pictures")
+def _(room):
+    load_image(np.zeros((8, 3, 96, 96), np.uint8))
+
+
 @mistake("Pictures", "An array holds normalized values")
 def _(room):
     load_image(np.linspace(-2.5, 2.5, 48, dtype=np.float32).reshape(4, 4, 3))
@@ -186,6 +227,22 @@ def _(room):
 
 @mistake("Pictures", "An address has no picture")
 def _(room):
+    refused(room, 404)
+
+
+@mistake("Pictures", "A server of pictures is busy")
+def _(room):
+    refused(room, 429)
+
+
+@mistake("Pictures", "A server keeps its pictures to itself")
+def _(room):
+    refused(room, 403)
+
+
+def refused(room: Room, status: int) -> None:
+    """Asks a server that answers so."""
+    room.monkeypatch.setattr(SimpleHTTPRequestHandler, "do_GET", lambda handler: handler.send_error(status))
     with serve_folder(room.folder) as address:
         try:
             load_image(f"{address}/creature.png", allow_local=True)

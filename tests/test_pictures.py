@@ -163,7 +163,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 def test_a_file_that_may_not_be_read_is_named(tmp_path):
     (tmp_path / "mine.png").write_bytes(b"")
     (tmp_path / "mine.png").chmod(0)
-    refusal(tmp_path / "mine.png", "mine.png", "ermission")
+    refusal(tmp_path / "mine.png", "mine.png", "ermission", "give yourself the right")
 
 
 INSTEAD = {

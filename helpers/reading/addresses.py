@@ -20,8 +20,8 @@ from yarl import URL
 from helpers.errors import ImageError
 
 MAX_REDIRECTS = 5
-_REFUSED = "the server refuses; log in with a browser, and download it yourself"
-_LATER = "the address may be right; try again later, and more slowly"
+_REFUSED = "the server refuses it: log in with a browser, and download it yourself"
+_LATER = "try again later, and more slowly"
 _ANSWERS = dict.fromkeys((401, 402, 403, 407, 451), _REFUSED) | dict.fromkeys((408, 425, 429), _LATER)
 _NETWORK = "connect to a network, or try again later"
 _CAUSES = {

@@ -1,6 +1,5 @@
 """One picture, read safely from a path, an address, bytes, an array or a PIL picture: RGB, upright, within limits."""
 
-import errno
 import io
 import logging
 import os
@@ -42,11 +41,6 @@ with suppress(ImportError):
 TIMEOUT = 10  # seconds, for everything that an address takes
 # Pillow makes a list of all entries of an EXIF block, each as long as it says; one JPEG segment holds this much.
 _MAX_EXIF = 65_536
-_OPENING = {  # what to do where the system will not open a file
-    errno.EACCES: "give yourself the right to read it, or copy it to a folder of yours",
-    errno.EPERM: "give yourself the right to read it, or copy it to a folder of yours",
-    errno.EMFILE: "close other files, or start the kernel again",
-}
 
 
 def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
@@ -73,7 +67,7 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
     return _rgb(*_opened(*content_of(source, allow_local)))
 
 
-def load_small(content: bytes, name: str = "The picture", side: int = 128) -> Image.Image:
+def load_small(content: bytes, name: str = "The picture", side: int = 64) -> Image.Image:
     """What `load_image` gives, of a file's content; a large JPEG at a fraction of its size, no side below `side`."""
     picture, name = _opened(content, name)
     # What is cut or damaged fails at a fraction, too.
@@ -118,8 +112,8 @@ def _file(name: str) -> bytes:
     except SettingsError as error:
         raise ImageError(str(error)) from None
     except OSError as error:
-        what = _OPENING.get(error.errno, "try again, or copy it to another disk")
-        raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; {what}.") from None
+        mine = "give yourself the right to read it" if isinstance(error, PermissionError) else "try again"
+        raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; {mine}, or copy it elsewhere.") from None
     if len(content) > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
     return content
@@ -219,7 +213,10 @@ def _to_srgb(profile: bytes, space: str) -> ImageCms.ImageCmsTransform | None:
         same = mode != "CMYK" and np.abs(np.subtract(change.apply(some), some.convert("RGB"), dtype=int)).max() < 3
         return None if same else change
     except Exception as error:  # Pillow raises several kinds
-        logger.warning("Colors are shown without the color profile that pictures carry: it cannot be used (%s).", error)
+        message = (
+            "Colors are shown without the color profile that comes with them, which cannot be used (%s); save as sRGB."
+        )
+        logger.warning(message, error)
         return None
 
 
