@@ -357,7 +357,6 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
-@mistake("Data", "The table has another name than metadata.csv", goes_on=True)
 @mistake("Data", "The home folder cannot be written to, and the cache lies there")
 def _(room):
     room.monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", room.file("cache", ""))
@@ -403,7 +402,7 @@ def own_data(room, dataset: Any) -> None:
     CaptionTrainer(*load_checkpoint(room.settings.checkpoint), dataset, room.settings)
 
 
-@mistake("Data", "The table has another name than metadata.csv")
+@mistake("Data", "The table has another name than metadata.csv", goes_on=True)
 def _(room):
     folder = room.set()
     (Path(folder) / "metadata.csv").rename(Path(folder) / "captions.csv")
