@@ -13,6 +13,7 @@ from helpers.folder import caption_folder, written
 from helpers.folder import captioning as module
 from helpers.inference import Caption, caption_images
 from helpers.reading import pictures as reading
+from helpers.text import visible
 from tests.toolbox import noise
 
 BATCH = 2
@@ -207,7 +208,7 @@ def test_a_table_that_is_there_is_continued_and_keeps_what_it_holds(named, fill,
 @pytest.mark.parametrize("write", ["txt", "csv", "jsonl"])
 def test_any_name_and_any_caption_come_back_as_they_were(named, fill, place, monkeypatch, write):
     odd = ['a, "b"', "two\nlines", "=1+1", "새 그림", "e\u0301", "100%", "[1]", "back\\slash", "'", "x" * 200]
-    spoken = [f'{name}, said "so"' for name in odd]
+    spoken = [visible(f'{name}, said "so"') for name in odd]  # as a Caption's text is
     fill(**{f"{name}.png": 0 for name in odd})
     for i, name in enumerate(sorted(odd)):
         noise(i).save(place / f"{name}.png")
