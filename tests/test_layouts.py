@@ -90,6 +90,17 @@ def test_pictures_that_are_not_read_are_said_and_not_passed_over(tmp_path, endin
         load_captions(str(tmp_path))
 
 
+def test_of_a_photo_and_its_copy_in_another_kind_the_one_that_is_read_has_the_caption(tmp_path, pictures):
+    for i in range(12):
+        shutil.copy(pictures / f"{i:02}.jpg", tmp_path / f"{i:02}.jpg")
+        (tmp_path / f"{i:02}.txt").write_text(f"picture {i}")
+    (tmp_path / "03.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    splits = load_captions(str(tmp_path), max_left_out=0.1)
+    assert texts(splits) == sorted(EVERY)
+    [left] = [row["reason"] for row in data_report(splits) if row["row"].isdigit()]
+    assert "that of 03.jpg too" in left
+
+
 FLICKR8K = "image,caption\n" + "".join(f'{i:02}.jpg,"picture {i} , again"\n{i:02}.jpg,picture {i}\n' for i in range(12))
 TOKENS = "".join(f"{i:02}.jpg#{k}\tpicture {i} , {k} .\n" for i in range(12) for k in range(2))
 FLICKR30K = "image_name| comment_number| comment\n" + "".join(

@@ -63,7 +63,8 @@ def texts_beside(folder: Path, files: Iterable[str]) -> Listed | None:
         elif ending.lower() in BESIDE:
             texts[visible(stem).casefold()].append(name)
     table, given = Listed([], folder), {}
-    for name, stem in pictures:
+    # Of a photo and its copy as HEIC, the one that is read has the caption.
+    for name, stem in sorted(pictures, key=lambda picture: picture[0].lower().endswith(_UNREAD)):
         found = texts.get(key := visible(stem).casefold(), [])
         captions = [line for text in found for line in _lines(folder / text)]
         if not found:

@@ -70,11 +70,8 @@ def looks(sources: Iterable[Path | bytes], count: int, label: str) -> Iterator[L
             table.executemany("INSERT OR IGNORE INTO looks VALUES (?, ?)", fresh.items())
         fresh.clear()
 
-    with (
-        closing(_table()) as table,
-        tqdm(desc=label, total=count, delay=3, leave=False) as bar,
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-    ):
+    with closing(_table()) as table, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        bar = tqdm(desc=label, total=count, delay=3, leave=False)
         try:
             while some := list(islice(sources, _IN_FLIGHT)):
                 # Threads that each put the filters of warnings back may leave those of another; this comes last.
@@ -83,10 +80,10 @@ def looks(sources: Iterable[Path | bytes], count: int, label: str) -> Iterator[L
                     seen = list(pool.map(look, some))
                 if len(fresh) >= _TOGETHER:
                     write()
-                for found in seen:
-                    bar.update()
-                    yield found
+                bar.update(len(seen))
+                yield from seen
         finally:
+            bar.close()
             write()
 
 

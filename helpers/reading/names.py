@@ -1,5 +1,6 @@
 """Names of files and splits that are written a little otherwise than what they mean: found by what they look like."""
 
+import logging
 import os
 import re
 from collections import defaultdict
@@ -10,6 +11,8 @@ from urllib.parse import unquote
 
 from helpers.reading.pictures import SUFFIXES
 from helpers.text import folded, visible
+
+logger = logging.getLogger(__name__)
 
 # What people call their splits, folded and without numbers, and what they are called here.
 _SPLITS = dict.fromkeys(("train", "training", "trainset", "trn"), "train")
@@ -29,12 +32,16 @@ def split_of(name: object) -> str | None:
 
 def files_in(folder: Path) -> Iterator[str]:
     """All files of a folder and of those in it, relative, in order; without hidden ones and what systems leave."""
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_say):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         inside = os.path.relpath(place, folder)
         for name in sorted(names):
             if not name.startswith(".") and name != "Thumbs.db":
                 yield os.path.normpath(os.path.join(inside, name))
+
+
+def _say(error: OSError) -> None:
+    logger.warning("The folder %s cannot be opened (%s); what lies in it is left out.", error.filename, error.strerror)
 
 
 class Finder:

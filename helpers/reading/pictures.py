@@ -213,10 +213,7 @@ def _to_srgb(profile: bytes, space: str) -> ImageCms.ImageCmsTransform | None:
         same = mode != "CMYK" and np.abs(np.subtract(change.apply(some), some.convert("RGB"), dtype=int)).max() < 3
         return None if same else change
     except Exception as error:  # Pillow raises several kinds
-        message = (
-            "Colors are shown without the color profile that comes with them, which cannot be used (%s); save as sRGB."
-        )
-        logger.warning(message, error)
+        logger.warning("Colors are shown without their color profile, which cannot be used (%s); save as sRGB.", error)
         return None
 
 
