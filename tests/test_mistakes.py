@@ -256,6 +256,11 @@ def _(room):
     caption_images(model, processor, [png(0, (400, 100)), png(1, (100, 100))], max_new_tokens=2)
 
 
+@mistake("Pictures", "One picture, as an array, is given where many are wanted")
+def _(room):
+    caption_images(*load_checkpoint(room.settings.checkpoint), np.zeros((40, 48, 3), np.uint8))
+
+
 # A folder's captions
 
 
@@ -341,11 +346,6 @@ def _(room):
 
     room.monkeypatch.setattr(captioning, "caption_batch", short)
     caption_photos(room, batch_size=2)
-
-
-@mistake("Pictures", "One picture, as an array, is given where many are wanted")
-def _(room):
-    caption_images(*load_checkpoint(room.settings.checkpoint), np.zeros((40, 48, 3), np.uint8))
 
 
 # Data

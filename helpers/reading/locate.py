@@ -30,6 +30,7 @@ KNOWN = (
 )
 # An id as the address of its page holds it, which people copy from there.
 _PAGE = re.compile(r"(?:https?://(?:www\.)?(?:huggingface\.co|hf\.co)|hf:/)/(?:datasets/)?([^/]+/[^/?#]+)(?:[/?#].*)?")
+_SHIPPED = {"model": "models/git-tiny", "dataset": "data/pocket-creatures"}
 _ERRORS = {"model": CheckpointError, "dataset": DataError}
 _NOUNS = {"model": "checkpoint", "dataset": "data set"}
 
@@ -87,7 +88,7 @@ def _absent(name: str, kind: str, why: str) -> CheckpointError | DataError:
     known = [*local, *(KNOWN if kind == "model" else ())]
     near = get_close_matches(name, known, 1) or get_close_matches(name.rpartition("/")[2], known, 1, 0.4)
     meant = near and near[0] != name
-    hint = f"did you mean {near[0]}?" if meant else f"{local[0]} comes with the project and needs no network."
+    hint = f"did you mean {near[0]}?" if meant else f"{_SHIPPED[kind]} comes with the project and needs no network."
     return _ERRORS[kind](f"The {_NOUNS[kind]} {name} {why}; {hint}")
 
 
