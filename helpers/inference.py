@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from helpers.errors import ImageError, enough_memory, number
-from helpers.families import end_token_id, family_of, generation_inputs, moved, tokenizer_of
+from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
 from helpers.paths import resolve, write_whole
 from helpers.reading.given import list_of_pictures
 from helpers.reading.pictures import SUFFIXES, check_image, load_image
@@ -75,7 +75,7 @@ def caption_images(
         pictures = [load_image(image) for image in images[start : start + batch_size]]
         kept += [kept_share(picture.size, processor) for picture in pictures]
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
-        pixel_values = moved(normalized_pixels(pixels, processor), model)  # float, the same shape
+        pixel_values = normalized_pixels(pixels, processor).to(model.device)  # float, the same shape
         with enough_memory("captioning", **numbers), pictures_read_once(model, num_beams):
             out = model.generate(
                 **generation_inputs({"pixel_values": pixel_values}),
