@@ -63,7 +63,6 @@ def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) 
         together = [[text for i in rows for text in captions[i]] for rows in groups]
         dataset = table.dataset([rows[0] for rows in groups], picture, texts, together, digests)
         notes += _grouped(table, groups, dataset.column_names)
-    notes += [table.find.note] if table.find.note else []
     notes += [f"signs that cannot be seen are taken out of {hidden} captions"] if hidden else []
     return Checked(dataset, dict(sorted(faults.items())), notes, len(captions))
 

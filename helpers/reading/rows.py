@@ -6,15 +6,15 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow
 from datasets import ClassLabel, Dataset, Features, Image, List, Value
+from datasets.fingerprint import Hasher
 
 from helpers.errors import DataError
-from helpers.reading.names import Finder, split_of
+from helpers.reading.names import NAMED, Finder, picture_folder, split_in, split_of
 from helpers.text import folded, whole
 
 logger = logging.getLogger(__name__)
@@ -35,12 +35,6 @@ class Listed:
     faults: dict[int, str] = field(default_factory=dict)  # row number → what is wrong with the row as it was read
     notes: list[str] = field(default_factory=list)  # what was read otherwise than it stands
     caches: tuple[Path, ...] = ()  # where else the datasets library itself puts pictures of this data set
-    known: ClassVar[tuple[str, ...]] = PATHS  # names of columns of pictures
-
-    @cached_property
-    def find(self) -> Finder:
-        """Finds a picture by its name in the table."""
-        return Finder(self.folder)
 
     @property
     def columns(self) -> list[str]:
@@ -52,16 +46,32 @@ class Listed:
         return [row.get(column) for row in self.rows]
 
     def picture_columns(self) -> list[str]:
-        """The columns that may hold pictures, the likeliest first."""
-        columns = [column for column in self.columns if folded(column) in self.known]
-        return sorted(columns, key=lambda column: self.known.index(folded(column)))
+        """The columns that may hold pictures, by their names or by what they hold, the likeliest first."""
+        some = self.rows[:100]
+        named = {c: sum(bool(NAMED.fullmatch(str(row.get(c)))) for row in some) for c in self.columns}
+        columns = [c for c in self.columns if folded(c) in PATHS or named[c] > len(some) / 2]
+        likely = {column: place for place, column in enumerate(PATHS)}
+        return sorted(columns, key=lambda c: (named[c] <= len(some) / 2, likely.get(folded(c), len(likely))))
+
+    def find_pictures(self, folder: Path | None) -> None:
+        """Puts the paths of pictures in place of their names; those that may mean several join the faults.
+
+        `folder` is what the paths are relative to; looked for where None.
+        """
+        column = next(iter(self.picture_columns()), None)
+        named = {i: name for i, row in enumerate(self.rows) if (name := _name(row.get(column)))}
+        names = list(named.values())
+        self.folder = folder or (self.folder if self.caches else picture_folder(self.folder, names))
+        find = Finder(self.folder)
+        for (i, name), path in zip(named.items(), find(names), strict=True):
+            self.rows[i][column] = path
+            if name in find.unclear:
+                self.faults.setdefault(i, find.unclear[name])
+        self.notes += [find.note] if find.note else []
 
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """What the rows of these numbers hold for a picture: its path, its bytes, or what is neither."""
-        for row in (self.rows[i] for i in numbers):
-            if isinstance(name := row.get(column), str) and name:
-                row[column] = self.find(name)
-            yield row.get(column)
+        return (self.rows[i].get(column) for i in numbers)
 
     def part(self, numbers: list[int]) -> Listed:
         """The rows of these numbers alone."""
@@ -92,7 +102,6 @@ class Stored(Listed):
 
     rows: Dataset
     relative: bool = False  # whether one of the pictures that were asked for is a relative path
-    known: ClassVar[tuple[str, ...]] = PICTURES
 
     @property
     def columns(self) -> list[str]:
@@ -107,7 +116,12 @@ class Stored(Listed):
     def picture_columns(self) -> list[str]:
         """As of rows in a file; those that are known to hold pictures come first."""
         sure = [name for name, kind in self.rows.features.items() if isinstance(kind, Image)]
-        return sorted(sure, key="image".__ne__) or super().picture_columns()
+        named = [column for column in self.columns if folded(column) in PICTURES]
+        return sorted(sure, key="image".__ne__) or sorted(named, key=lambda column: PICTURES.index(folded(column)))
+
+    def find_pictures(self, folder: Path | None) -> None:
+        """As of rows in a file; their paths are taken as they stand."""
+        self.folder = folder or self.folder
 
     def pictures(self, column: str, numbers: list[int]) -> Iterator[Any]:
         """As of rows in a file."""
@@ -125,7 +139,8 @@ class Stored(Listed):
         self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]], digests: list[bytes]
     ) -> Dataset:
         """As of rows in a file."""
-        dataset = self.rows.select(numbers)
+        # Another picture in its place, of the same name, size and time, is another one here, too.
+        dataset = self.rows.select(numbers, new_fingerprint=Hasher.hash([self.rows._fingerprint, numbers, digests]))
         if picture != "image":
             dataset = dataset.remove_columns("image") if "image" in dataset.column_names else dataset
             dataset = dataset.rename_column(picture, "image")
@@ -144,6 +159,17 @@ class Stored(Listed):
         return dataset.add_column("captions", captions, feature=List(Value("string")))
 
 
+def stored(dataset: Dataset, folder: Path, caches: tuple[Path, ...] = ()) -> Listed:
+    """The rows of a Dataset; where their pictures are names of files, as the rows of a file."""
+    table = Stored(dataset, folder, caches=caches)
+    kind = dataset.features.get(next(iter(table.picture_columns()), ""))
+    if kind is None or getattr(kind, "dtype", "") in ("string", "large_string"):
+        some = Listed(dataset.select(range(min(100, len(dataset)))).to_list(), folder)
+        if some.picture_columns():
+            return Listed(dataset.to_list(), folder, caches=caches)
+    return table
+
+
 def by_split(table: Listed, name: str, column: str | None = None) -> dict[str, Listed]:
     """Rows by split, as a column or the beginning of all paths names them; else as train.
 
@@ -157,18 +183,21 @@ def by_split(table: Listed, name: str, column: str | None = None) -> dict[str, L
     """
     column = _split_column(table, name, column)
     if column:
-        values = table.values(column)
+        values, where = table.values(column), f"the column {column}"
         parts = [split_of(value) for value in values]
         # What is meant for a test must not land in train because its split is mistyped.
         for i in (i for i, part in enumerate(parts) if part is None and i not in table.faults):
-            table.faults[i] = f"its {column} {str(values[i])[:40]!r} is none of train, validation and test; mend it"
+            named = "is empty" if values[i] in (None, "") else f"{str(values[i])[:40]!r} names no split"
+            table.faults[i] = f"its {column} {named}; write train, validation or test"
     else:
-        paths = next(iter(table.picture_columns()), None)
+        paths, where = next(iter(table.picture_columns()), None), "the folders of its pictures"
         values = table.values(paths) if paths and not isinstance(table, Stored) else [""]
-        parts = [split_of(str(value).replace("\\", "/").partition("/")[0]) for value in values]
+        parts = [split_in(str(value).split("/")[:-1]) for value in values]
     sound = [part for i, part in enumerate(parts) if i not in table.faults]
     if not sound or None in sound:
         return {"train": table}
+    if folded(column or "") != "split":
+        table.notes.append(f"its splits are those of {where}")
     numbers: dict[str, list[int]] = {}
     for i, part in enumerate(parts):
         numbers.setdefault(part or sound[0], []).append(i)
@@ -205,12 +234,20 @@ def _checked(table: Listed, name: str, column: str) -> str:
 def _parts(table: Listed, column: str) -> set[str | None]:
     """The splits that a column names, with None for each value that names none; {None} where they are too many."""
     if isinstance(table, Stored):
-        if getattr(table.rows.features[column], "dtype", "") not in ("string", "large_string"):
+        if isinstance(kind := table.rows.features[column], ClassLabel):
+            return set(map(split_of, kind.names))
+        if getattr(kind, "dtype", "") not in ("string", "large_string"):
             return {None}
         values = set(table.rows.unique(column)[:1000])
     else:
         values = {value if isinstance(value, str) else None for value in table.values(column)}
     return {split_of(value) for value in values} if len(values) <= MANY else {None}
+
+
+def _name(value: Any) -> str | None:
+    """A picture's name, which may be a number or the only one of a list; or None."""
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 
 def _placed(row: dict, folder: Path) -> dict:
