@@ -57,20 +57,19 @@ def texts_beside(folder: Path, files: list[str]) -> Listed | None:
     p.txt and p.jpg.txt are both p.jpg's. The note says which other files may be meant, and are not read.
     """
     pictures = [name for name in files if name.lower().endswith((*SUFFIXES, *_UNREAD))]
-    texts: dict[str, list[str]] = defaultdict(list)
+    texts, alike = defaultdict(list), defaultdict(list)
     for name in files:
         if name.lower().endswith(BESIDE):
-            stem = os.path.splitext(name)[0]
-            for key in dict.fromkeys((stem, _alike(stem))):
-                texts[key].append(name)
+            texts[os.path.splitext(name)[0]].append(name)
+            alike[_alike(os.path.splitext(name)[0])].append(name)
     table, given = Listed([], folder), {}
     # Of a photo and its copy as HEIC, the one that is read has the caption.
     for name in sorted(pictures, key=lambda name: name.lower().endswith(_UNREAD)):
-        keys = (key for stem in (os.path.splitext(name)[0], name) for key in (stem, _alike(stem)))
-        found = next((texts[key] for key in keys if key in texts), [])
+        stem = os.path.splitext(name)[0]
+        found = texts.get(stem) or texts.get(name) or alike.get(_alike(stem)) or alike.get(_alike(name), [])
         i, captions = len(table.rows), []
         if not found:
-            table.faults[i] = f"it has no caption; write one into {os.path.splitext(name)[0]}.txt, beside {name}"
+            table.faults[i] = f"it has no caption; write one into {stem}.txt, beside {name}"
         elif (other := given.setdefault(found[0], name)) != name:
             table.faults[i] = f"its caption in {found[0]} is that of {other} too; rename one of them"
         for text in found:

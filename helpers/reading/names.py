@@ -24,6 +24,7 @@ _SPLITS |= dict.fromkeys(
     "validation",
 )  # fmt: skip
 NAMED = re.compile(rf"\s*\S.*({'|'.join(map(re.escape, SUFFIXES))})(#\d+)?\s*", re.IGNORECASE)  # a picture, in a cell
+_ROOTED = re.compile(r"\s*(file:|[A-Za-z]:)?[/\\]")  # how paths begin that name a place on a machine
 _BEFORE = re.compile(r"file://|.*\?d=")  # what addresses of files, and Label Studio, put before a path
 _LOOKED_FOR = 100  # pictures of a table, to find their folder
 _NUMBERED = re.compile(r"#\d+$")  # the caption's number, behind a picture's name in Flickr8k's and Flickr30k's files
@@ -69,9 +70,13 @@ class Finder:
     def __call__(self, names: list[str]) -> list[str]:
         """The relative paths of the files that are meant, or a name as it stands where there is no such file."""
         found, takers = {}, defaultdict(set)
+        rooted = [_parts(name)[:-1] for name in names if _ROOTED.match(name)]
+        self._place = len(os.path.commonprefix(rooted))
         for name in dict.fromkeys(names):
             parts = _parts(_NUMBERED.sub("", name))
             files = [name] if os.path.isfile(self._path(name)) else self._meant(parts)
+            if not files and _ROOTED.match(name):  # of a place on another machine, what its paths have in common
+                files = self._meant(parts[self._place :])
             found[name] = files[0] if len(files) == 1 else name
             takers[found[name]].add(parts[:-1])
             if len(files) > 1:

@@ -102,6 +102,8 @@ class Stored(Listed):
 
     rows: Dataset
     relative: bool = False  # whether one of the pictures that were asked for is a relative path
+    whole: Dataset | None = None  # what these rows are a part of,
+    places: list[int] | None = None  # and their numbers there
 
     @property
     def columns(self) -> list[str]:
@@ -133,30 +135,27 @@ class Stored(Listed):
 
     def part(self, numbers: list[int]) -> Stored:
         """As of rows in a file."""
-        return replace(self, rows=self.rows.select(numbers), notes=[])
+        return replace(self, rows=self.rows.select(numbers), notes=[], whole=self.rows, places=numbers)
 
     def dataset(
         self, numbers: list[int], picture: str, texts: list[str], captions: list[list[str]], digests: list[bytes]
     ) -> Dataset:
         """As of rows in a file."""
+        dataset, places = self.whole or self.rows, [self.places[i] if self.places else i for i in numbers]
+        others = {"image"} - {picture} | {"captions", *texts}
+        dataset = dataset.remove_columns([column for column in dataset.column_names if column in others])
+        dataset = dataset if picture == "image" else dataset.rename_column(picture, "image")
+        # A column is added to rows as they lie on the disk; after a choice of some, the library would copy those first.
+        said = dict(zip(places, captions, strict=True))
+        every = [said.get(i, []) for i in range(len(dataset))]
+        dataset = dataset.add_column("captions", every, feature=List(Value("string")))
         # Another picture in its place, of the same name, size and time, is another one here, too.
-        dataset = self.rows.select(numbers, new_fingerprint=Hasher.hash([self.rows._fingerprint, numbers, digests]))
-        if picture != "image":
-            dataset = dataset.remove_columns("image") if "image" in dataset.column_names else dataset
-            dataset = dataset.rename_column(picture, "image")
+        known_by = Hasher.hash([dataset._fingerprint, places, digests])
+        dataset = dataset.select(places, new_fingerprint=known_by)
         if self.relative:  # the library would look for them in the folder in which the kernel was started
             dataset = dataset.cast_column("image", Image(decode=False))
             dataset = dataset.map(_placed, fn_kwargs={"folder": self.folder}, features=dataset.features)
-        if dataset.features["image"] != Image():
-            dataset = dataset.cast_column("image", Image())
-        if (
-            texts == ["captions"]
-            and dataset.features["captions"] == List(Value("string"))
-            and captions == dataset["captions"][:]
-        ):
-            return dataset
-        dataset = dataset.remove_columns([column for column in dataset.column_names if column in (*texts, "captions")])
-        return dataset.add_column("captions", captions, feature=List(Value("string")))
+        return dataset if dataset.features["image"] == Image() else dataset.cast_column("image", Image())
 
 
 def stored(dataset: Dataset, folder: Path, caches: tuple[Path, ...] = ()) -> Listed:

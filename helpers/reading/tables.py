@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from datasets import DatasetDict, concatenate_datasets, config, get_dataset_config_names, load_dataset, load_from_disk
+from datasets import concatenate_datasets, config, get_dataset_config_names, load_dataset_builder, load_from_disk
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
@@ -56,10 +56,11 @@ def read_tables(
         parts = by_split(table, name, split_column)
         return parts if len(parts) > 1 or only == "train" else {only: table}
     for split, table in tables.items():
-        if column := next((column for column in table.columns if folded(column) == "split"), None):
-            if set(map(split_of, table.values(column))) - {split_of(split)}:
-                told = f"its column {column} names other splits than its own, which are used; split_column={column!r}"
-                table.notes.append(f"{told} takes the column's")
+        column = next((column for column in table.columns if folded(column) == "split"), None)
+        if column and {split_of(value) for value in table.values(column)} - {split_of(split)}:
+            table.notes.append(
+                f"its column {column} names other splits than its own; split_column={column!r} takes them"
+            )
     return tables
 
 
@@ -82,7 +83,7 @@ def _tables(name: str, configuration: str | None) -> dict[str, Listed]:
     if not path.is_dir():
         raise DataError(f"{name} is a device or a pipe; give a file, a folder or a Hub id.")
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        return _loaded(name, lambda: load_from_disk(str(path)), path)
+        return _loaded(name, lambda: (load_from_disk(str(path)), []), path)
     if len(inside := list(islice(files_in(path), MANY))) == MANY:
         raise DataError(f"{name} has more than {MANY - 1:,} files; give the folder of the pictures alone, or a table.")
     beside = texts_beside(path, inside)
@@ -124,15 +125,20 @@ def _lack(name: str, folder: Path, files: list[str], tables: list[str]) -> str:
     return f"{what}; put a metadata.csv into it, with the columns file_name and text, {beside}"
 
 
-def _chosen(name: str, place: str, configuration: str | None) -> Any:
-    """What the datasets library reads of a place, with the configuration asked for."""
-    options: dict[str, Any] = {}
-    if (folder := Path(place)).is_dir():
+def _chosen(name: str, place: str, configuration: str | None) -> tuple[Any, list[str]]:
+    """What the datasets library reads of a place, with the configuration asked for; and what it passes over."""
+    folder, options, inside = Path(place), {}, []
+    if folder.is_dir():
         if glob.escape(place) != place:
             raise DataError(f"The library datasets takes the signs * ? [ in {place} for a pattern; rename the folder.")
-        options["cache_dir"] = cache_for(folder / file for file in files_in(folder))
+        inside = list(files_in(folder))
+        options["cache_dir"] = cache_for(folder / file for file in inside)
     try:
-        return load_dataset(place, name=configuration, **options)
+        builder = load_dataset_builder(place, name=configuration, **options)
+        read = {file for files in (builder.config.data_files or {}).values() for file in map(str, files)}
+        builder.download_and_prepare()
+        passed = [file for file in inside if file.endswith(_LIBRARYS) and str(folder / file) not in read]
+        return builder.as_dataset(), [] if configuration else unread(passed)
     except Exception:
         known: list[str] = []
         with suppress(Exception):
@@ -144,13 +150,17 @@ def _chosen(name: str, place: str, configuration: str | None) -> Any:
     raise DataError(f"{name} has {what}; choose with config= one of {', '.join(known)}.")
 
 
-def _loaded(name: str, load: Callable[[], Any], folder: Path, caches: tuple[Path, ...] = ()) -> dict[str, Listed]:
+def _loaded(
+    name: str, load: Callable[[], tuple[Any, list[str]]], folder: Path, caches: tuple[Path, ...] = ()
+) -> dict[str, Listed]:
     """What the datasets library reads, its errors in one sentence."""
     what, mend = f"{name} cannot be read as a data set", "mend its files or give another"
     with readable(DataError, lambda error: f"{what}: {first_line(error.__cause__ or error)}; {mend}."):
-        loaded = load()
-    splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
-    return {split: stored(dataset, folder, caches) for split, dataset in splits.items()}
+        loaded, notes = load()
+    splits = loaded if isinstance(loaded, dict) else {"train": loaded}
+    tables = {split: stored(dataset, folder, caches) for split, dataset in splits.items()}
+    next(iter(tables.values())).notes.extend(notes)
+    return tables
 
 
 def _joined(tables: dict[str, Listed]) -> Listed:
