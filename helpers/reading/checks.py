@@ -122,7 +122,7 @@ def _picture_file(stored: Any, table: Listed) -> Path | bytes | str:
         path = table.folder / stored
         if stored.startswith("zip://"):  # so the library calls what it finds in an archive
             return f"{stored[:80]} lies in an archive; unpack it and give its path"
-        if len(stored) > 1000:
+        if len(stored) > 1000 or stored.startswith("data:"):
             return "it has no name of a file, but perhaps the picture itself as text (base64); save it as a file"
         if "://" in stored:
             return f"{stored[:80]} is an address; download the picture and give its path"

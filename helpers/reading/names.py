@@ -70,8 +70,8 @@ class Finder:
     def __call__(self, names: list[str]) -> list[str]:
         """The relative paths of the files that are meant, or a name as it stands where there is no such file."""
         found, takers = {}, defaultdict(set)
-        rooted = [_parts(name)[:-1] for name in names if _ROOTED.match(name)]
-        self._place = len(os.path.commonprefix(rooted))
+        rooted = ["/".join(_parts(name)[:-1]) for name in names if _ROOTED.match(name)] or [""]
+        self._place = len(Path(os.path.commonpath(rooted)).parts)
         for name in dict.fromkeys(names):
             parts = _parts(_NUMBERED.sub("", name))
             files = [name] if os.path.isfile(self._path(name)) else self._meant(parts)

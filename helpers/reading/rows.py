@@ -169,19 +169,12 @@ def stored(dataset: Dataset, folder: Path, caches: tuple[Path, ...] = ()) -> Lis
     return table
 
 
-def by_split(table: Listed, name: str, column: str | None = None) -> dict[str, Listed]:
-    """Rows by split, as a column or the beginning of all paths names them; else as train.
+def by_split(table: Listed, name: str, asked: str | None = None) -> dict[str, Listed]:
+    """Rows by split, as a column (the one asked for, or found) or the folders of all pictures name it; else as train.
 
-    Args:
-        table: the rows.
-        name: of the data set, for sentences.
-        column: the one that names the splits; found where None, by its name or by what it holds.
-
-    Raises:
-        DataError: the column holds no names of splits, or several columns do.
+    `name` is the data set's, for sentences. Raises DataError where the column names no splits, or several do.
     """
-    column = _split_column(table, name, column)
-    if column:
+    if column := _split_column(table, name, asked):
         values, where = table.values(column), f"the column {column}"
         parts = [split_of(value) for value in values]
         # What is meant for a test must not land in train because its split is mistyped.
@@ -207,39 +200,27 @@ def by_split(table: Listed, name: str, column: str | None = None) -> dict[str, L
 
 def _split_column(table: Listed, name: str, asked: str | None) -> str | None:
     """The column that names the splits, or None."""
-    if asked is not None:
-        if column := next((column for column in table.columns if folded(column) == folded(asked)), None):
-            return _checked(table, name, column)
+    column = next((column for column in table.columns if folded(column) == folded(asked or "split")), None)
+    if asked is not None and column is None:
         raise DataError(f"{name} has no column {asked!r}; name one with split_column: {', '.join(table.columns)}.")
-    if column := next((column for column in table.columns if folded(column) == "split"), None):
-        return _checked(table, name, column)
-    naming = [column for column in table.columns if None not in (parts := _parts(table, column)) and len(parts) > 1]
-    if len(naming) > 1:
-        raise DataError(f"{name} has several columns that name splits; choose one: split_column={naming[0]!r}.")
-    return naming[0] if naming else None
-
-
-def _checked(table: Listed, name: str, column: str) -> str:
-    parts = _parts(table, column)
-    if parts - {None}:
-        return column
-    some = ", ".join(sorted({repr(str(value)[:20]) for value in table.values(column)[:100]})[:5])
-    raise DataError(
-        f"{name}: the column {column} holds {some} and no name of a split; write train, validation or test, or rename "
-        f"the column and have the rows divided anew."
-    )
+    if column is None:
+        naming = [column for column in table.columns if None not in (parts := _parts(table, column)) and len(parts) > 1]
+        if len(naming) > 1:
+            raise DataError(f"{name} has several columns that name splits; choose one: split_column={naming[0]!r}.")
+        return naming[0] if naming else None
+    if not _parts(table, column) - {None}:
+        some = ", ".join(sorted({repr(str(value)[:20]) for value in table.values(column)[:100]})[:5])
+        advice = "write train, validation or test, or rename the column and have the rows divided anew"
+        raise DataError(f"{name}: the column {column} holds {some} and no name of a split; {advice}.")
+    return column
 
 
 def _parts(table: Listed, column: str) -> set[str | None]:
     """The splits that a column names, with None for each value that names none; {None} where they are too many."""
-    if isinstance(table, Stored):
-        if isinstance(kind := table.rows.features[column], ClassLabel):
-            return set(map(split_of, kind.names))
-        if getattr(kind, "dtype", "") not in ("string", "large_string"):
-            return {None}
-        values = set(table.rows.unique(column)[:1000])
-    else:
-        values = {value if isinstance(value, str) else None for value in table.values(column)}
+    kind = getattr(table.rows, "features", {}).get(column, Value("string"))
+    if not isinstance(kind, ClassLabel) and getattr(kind, "dtype", "") not in ("string", "large_string"):
+        return {None}
+    values = {value if isinstance(value, str) else None for value in table.values(column)}
     return {split_of(value) for value in values} if len(values) <= MANY else {None}
 
 

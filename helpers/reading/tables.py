@@ -96,7 +96,10 @@ def _tables(name: str, configuration: str | None) -> dict[str, Listed]:
         return {"train": beside}
     if not found and len(files) != 1:
         raise DataError(f"{name} has {_lack(name, path, inside, files)}.")
-    tables = {split: read_file(path / file) for split, file in (found or {"train": files[0]}).items()}
+    found = found or {"train": files[0]}
+    tables = {split: read_file(path / file) for split, file in found.items()}
+    for split, file in found.items():
+        tables[split].notes.append(f"its captions are read from {file}")
     next(iter(tables.values())).notes.extend(unread(file for file in inside if file not in found.values()))
     return tables
 
