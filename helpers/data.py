@@ -15,7 +15,7 @@ from helpers.errors import DataError, number
 from helpers.paths import usable_cache
 from helpers.reading import copies
 from helpers.reading.checks import usable
-from helpers.reading.given import own_splits
+from helpers.reading.given import own_split, own_splits
 from helpers.reading.looks import perceptual_hash
 from helpers.reading.names import split_of
 from helpers.reading.tables import read_tables
@@ -104,9 +104,10 @@ def data_report(
         splits, left_out, notes = _own(name), getattr(name, "left_out", []), getattr(name, "notes", unknown)
     else:
         splits, left_out, notes, _ = _read(name, caption_columns, images, config, split_column)
-    rows = []
-    for split, counts in _counts(splits).items():
-        counts = {key: counts[key] for key in ("pictures", "captions", "identical_pictures", "in_other_splits")}
+    shared, rows = copies.in_other_splits(copies.groups_by_split(splits)), []
+    for split, dataset in splits.items():
+        counts = {"pictures": len(dataset), "captions": sum(map(len, dataset["captions"]))}
+        counts |= {"identical_pictures": copies.repeated(dataset, split), "in_other_splits": shared[split]}
         rows.append({"split": split, "row": "all", **counts, "reason": ""})
     return Dataset.from_list(rows + [dict.fromkeys(counts, 0) | entry for entry in left_out + notes])
 
@@ -118,13 +119,17 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
         A row for each split: split, pictures, copies (pictures that repeat another one of the split) and
         in_other_splits (pictures of which another split has a copy).
     """
-    wanted = ("pictures", "copies", "in_other_splits")
-    return [{"split": split} | {key: n[key] for key in wanted} for split, n in _counts(_own(splits)).items()]
+    groups = copies.groups_by_split(_own(splits))
+    counts = {split: {"pictures": len(g), "copies": len(g) - len(np.unique(g))} for split, g in groups.items()}
+    shared = copies.in_other_splits(groups)
+    return [{"split": split, **counts[split], "in_other_splits": shared[split]} for split in groups]
 
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
     """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ, few where one is a copy."""
-    return [perceptual_hash(picture) for picture in _split(dataset, "image")["image"]]
+    if "image" not in getattr(dataset, "column_names", dataset):
+        raise DataError("There is no column image; give one split of what load_captions gave.")
+    return [perceptual_hash(picture) for picture in dataset["image"]]
 
 
 def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[int, int, int]]:
@@ -136,41 +141,15 @@ def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[
 
 def fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits that change with any caption or picture of the data set."""
-    digest = hashlib.sha256()
-    for content, captions in zip(
-        copies.contents(_split(dataset, "image", "captions")), dataset["captions"], strict=True
-    ):
+    digest, dataset = hashlib.sha256(), own_split(dataset)
+    for content, captions in zip(copies.contents(dataset), dataset["captions"], strict=True):
         digest.update(content + "\0".join(captions).encode() + b"\1")
     return digest.hexdigest()[:16]
 
 
-def _split(dataset: Dataset, *columns: str) -> Dataset:
-    """The split, which has these columns."""
-    if lacking := [column for column in columns if column not in getattr(dataset, "column_names", dataset)]:
-        raise DataError(f"This has no column {lacking[0]}; give one split of what load_captions gave.")
-    return dataset
-
-
 def _own(splits: DatasetDict) -> DatasetDict:
     """The splits of a data set, which may be somebody's own."""
-    names = splits if isinstance(splits, dict) else ()
-    return splits if names and all(map(copies.is_known, splits.values())) else own_splits(splits, *names)
-
-
-def _counts(splits: DatasetDict) -> dict[str, dict[str, int]]:
-    """The counts of data_report and copies_by_split, by split."""
-    groups, counts = copies.groups_by_split(splits), {}
-    shared = copies.in_other_splits(groups)
-    for split, dataset in splits.items():
-        same = copies.sizes_of_same(copies.seen(dataset, split))
-        counts[split] = {
-            "pictures": len(dataset),
-            "captions": sum(map(len, dataset["captions"])),
-            "copies": len(dataset) - len(np.unique(groups[split])),
-            "identical_pictures": int(same[same > 1].sum()),
-            "in_other_splits": shared[split],
-        }
-    return counts
+    return splits if hasattr(splits, "notes") else own_splits(splits, *(splits if isinstance(splits, dict) else ()))
 
 
 def _read(
@@ -206,10 +185,10 @@ def _divided(splits: DatasetDict, name: str, seed: int, notes: list[dict]) -> Da
     splits = _renamed(splits, name, notes)
     groups, missing = copies.groups_by_split(splits), [split for split in ("test", "validation") if split not in splits]
     if shared := sum(copies.in_other_splits(groups).values()):
-        alike = "or look nearly the same as one that is"
-        logger.warning(
-            "%s: %d pictures are in another split too, %s; data_report(%r) counts them.", name, shared, alike, name
+        message = (
+            "%s: %d pictures are in another split too, or look nearly the same as one; data_report(%r) counts them."
         )
+        logger.warning(message, name, shared, name)
     if not missing:
         return splits
     if (different := len(np.unique(groups["train"]))) <= len(missing):

@@ -25,8 +25,8 @@ _NOTHING = re.compile(r"nan|<NA>|None|#N/A|#(NAME\?|REF!|VALUE!|DIV/0!)", re.IGN
 
 def picture_column(table: Listed, name: str) -> str:
     """The column that holds the pictures, or a DataError that names the columns; `name` is the data set's."""
-    if columns := table.picture_columns():
-        return columns[0]
+    if table.picture:
+        return table.picture
     known = "image" if isinstance(table, Stored) else "file_name, image or path"
     raise DataError(
         f"{name} has no column of pictures ({known}); its columns are {', '.join(table.columns)}; rename one."

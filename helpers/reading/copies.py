@@ -51,14 +51,11 @@ def remember(dataset: Dataset, known: np.ndarray) -> None:
         del _known[next(iter(_known))]
 
 
-def is_known(dataset: Dataset) -> bool:
-    """Whether a split is one that was read here, and not changed since."""
-    return isinstance(dataset, Dataset) and dataset._fingerprint in _known
-
-
-def sizes_of_same(known: np.ndarray) -> np.ndarray:
-    """How many pictures share their bytes, for each that is different; of what `packed` gives."""
-    return np.unique(np.ascontiguousarray(known[:, :DIGEST]), axis=0, return_counts=True)[1]
+def repeated(dataset: Dataset, split: str) -> int:
+    """How many pictures of a split stand in it more than once, byte for byte."""
+    digests = np.ascontiguousarray(seen(dataset, split)[:, :DIGEST])
+    counts = np.unique(digests, axis=0, return_counts=True)[1]
+    return int(counts[counts > 1].sum())
 
 
 def packed(found: list[Look]) -> np.ndarray:

@@ -62,26 +62,27 @@ def texts_beside(folder: Path, files: list[str]) -> Listed | None:
         if name.lower().endswith(BESIDE):
             texts[os.path.splitext(name)[0]].append(name)
             alike[_alike(os.path.splitext(name)[0])].append(name)
-    table, given = Listed([], folder), {}
+    rows, faults, given = [], {}, {}
     # Of a photo and its copy as HEIC, the one that is read has the caption.
     for name in sorted(pictures, key=lambda name: name.lower().endswith(_UNREAD)):
         stem = os.path.splitext(name)[0]
         found = texts.get(stem) or texts.get(name) or alike.get(_alike(stem)) or alike.get(_alike(name), [])
-        i, captions = len(table.rows), []
+        i, captions = len(rows), []
         if not found:
-            table.faults[i] = f"it has no caption; write one into {stem}.txt, beside {name}"
+            faults[i] = f"it has no caption; write one into {stem}.txt, beside {name}"
         elif (other := given.setdefault(found[0], name)) != name:
-            table.faults[i] = f"its caption in {found[0]} is that of {other} too; rename one of them"
+            faults[i] = f"its caption in {found[0]} is that of {other} too; rename one of them"
         for text in found:
             try:
                 captions += _lines(folder / text)
             except (DataError, OSError) as error:
-                table.faults[i] = f"its text {text} cannot be read: {first_line(error)}; mend it or save it anew"
+                faults[i] = f"its text {text} cannot be read: {first_line(error)}; mend it or save it anew"
         given |= dict.fromkeys(found, name)
-        table.rows.append({"file_name": name, "captions": captions})
+        rows.append({"file_name": name, "captions": captions})
     if not given:  # no picture has one, and perhaps none was meant to
         return None
-    if several := sum(len(row["captions"]) > 1 for row in table.rows):
+    table = Listed(rows, folder, faults)
+    if several := sum(len(row["captions"]) > 1 for row in rows):
         table.notes.append(f"{several} pictures have texts of several lines, or several texts; each line is a caption")
     table.notes += unread(file for file in files if file not in given)
     return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +16,10 @@ from helpers.errors import DataError
 from helpers.reading.names import NAMED, Finder, picture_folder, split_in, split_of
 from helpers.text import folded, whole
 
-logger = logging.getLogger(__name__)
-
 # The names, folded, of columns that may hold a picture's path, or a picture; the likeliest first.
 PATHS = ("filename", "image", "path", "filepath", "file", "imagepath", "imagename", "imagefile", "img", "imgpath")
-PATHS += ("picture", "photo")
-PICTURES = ("image", "img", "picture", "photo", "jpg", "jpeg", "png", "webp")
+PATHS += ("picture", "photo", "jpg", "jpeg", "png", "webp")
+TEXTS = ("string", "large_string")  # kinds of columns
 MANY = 20  # values of a column that names splits, the mistyped ones among them
 
 
@@ -36,6 +33,11 @@ class Listed:
     notes: list[str] = field(default_factory=list)  # what was read otherwise than it stands
     caches: tuple[Path, ...] = ()  # where else the datasets library itself puts pictures of this data set
 
+    picture: str | None = None  # the column of pictures
+
+    def __post_init__(self):
+        self.picture = self.picture or self._likely_picture()
+
     @property
     def columns(self) -> list[str]:
         """The names of all columns, in the order in which they come."""
@@ -45,26 +47,27 @@ class Listed:
         """What all rows hold in a column."""
         return [row.get(column) for row in self.rows]
 
-    def picture_columns(self) -> list[str]:
-        """The columns that may hold pictures, by their names or by what they hold, the likeliest first."""
+    def _likely_picture(self) -> str | None:
+        """The column that most likely holds pictures, by its name and by what the first rows hold."""
         some = self.rows[:100]
-        named = {c: sum(bool(NAMED.fullmatch(str(row.get(c)))) for row in some) for c in self.columns}
-        columns = [c for c in self.columns if folded(c) in PATHS or named[c] > len(some) / 2]
-        likely = {column: place for place, column in enumerate(PATHS)}
-        return sorted(columns, key=lambda c: (named[c] <= len(some) / 2, likely.get(folded(c), len(likely))))
+        strange = {
+            c: sum(bool(NAMED.fullmatch(str(row.get(c)))) for row in some) <= len(some) / 2 for c in self.columns
+        }
+        columns = [column for column in strange if folded(column) in PATHS or not strange[column]]
+        likely = {column: (folded(column) not in PATHS, strange[column], _place(column)) for column in columns}
+        return min(likely, key=likely.__getitem__, default=None)
 
     def find_pictures(self, folder: Path | None) -> None:
         """Puts the paths of pictures in place of their names; those that may mean several join the faults.
 
         `folder` is what the paths are relative to; looked for where None.
         """
-        column = next(iter(self.picture_columns()), None)
-        named = {i: name for i, row in enumerate(self.rows) if (name := _name(row.get(column)))}
+        named = {i: name for i, row in enumerate(self.rows) if (name := _name(row.get(self.picture)))}
         names = list(named.values())
         self.folder = folder or (self.folder if self.caches else picture_folder(self.folder, names))
         find = Finder(self.folder)
         for (i, name), path in zip(named.items(), find(names), strict=True):
-            self.rows[i][column] = path
+            self.rows[i][self.picture] = path
             if name in find.unclear:
                 self.faults.setdefault(i, find.unclear[name])
         self.notes += [find.note] if find.note else []
@@ -115,11 +118,11 @@ class Stored(Listed):
         kind, values = self.rows.features[column], self.rows[column][:]
         return kind.int2str(values) if isinstance(kind, ClassLabel) else values
 
-    def picture_columns(self) -> list[str]:
-        """As of rows in a file; those that are known to hold pictures come first."""
-        sure = [name for name, kind in self.rows.features.items() if isinstance(kind, Image)]
-        named = [column for column in self.columns if folded(column) in PICTURES]
-        return sorted(sure, key="image".__ne__) or sorted(named, key=lambda column: PICTURES.index(folded(column)))
+    def _likely_picture(self) -> str | None:
+        kinds = self.rows.features
+        sure = [column for column, kind in kinds.items() if isinstance(kind, Image)]
+        named = [c for c, kind in kinds.items() if folded(c) in PATHS and getattr(kind, "dtype", "") not in TEXTS]
+        return "image" if "image" in sure else min(sure[:1] or named, key=_place, default=None)
 
     def find_pictures(self, folder: Path | None) -> None:
         """As of rows in a file; their paths are taken as they stand."""
@@ -161,11 +164,8 @@ class Stored(Listed):
 def stored(dataset: Dataset, folder: Path, caches: tuple[Path, ...] = ()) -> Listed:
     """The rows of a Dataset; where their pictures are names of files, as the rows of a file."""
     table = Stored(dataset, folder, caches=caches)
-    kind = dataset.features.get(next(iter(table.picture_columns()), ""))
-    if kind is None or getattr(kind, "dtype", "") in ("string", "large_string"):
-        some = Listed(dataset.select(range(min(100, len(dataset)))).to_list(), folder)
-        if some.picture_columns():
-            return Listed(dataset.to_list(), folder, caches=caches)
+    if table.picture is None and Listed(dataset.select(range(min(100, len(dataset)))).to_list(), folder).picture:
+        return Listed(dataset.to_list(), folder, caches=caches)
     return table
 
 
@@ -182,8 +182,8 @@ def by_split(table: Listed, name: str, asked: str | None = None) -> dict[str, Li
             named = "is empty" if values[i] in (None, "") else f"{str(values[i])[:40]!r} names no split"
             table.faults[i] = f"its {column} {named}; write train, validation or test"
     else:
-        paths, where = next(iter(table.picture_columns()), None), "the folders of its pictures"
-        values = table.values(paths) if paths and not isinstance(table, Stored) else [""]
+        where = "the folders of its pictures"
+        values = table.values(table.picture) if table.picture and not isinstance(table, Stored) else [""]
         parts = [split_in(str(value).split("/")[:-1]) for value in values]
     sound = [part for i, part in enumerate(parts) if i not in table.faults]
     if not sound or None in sound:
@@ -218,10 +218,14 @@ def _split_column(table: Listed, name: str, asked: str | None) -> str | None:
 def _parts(table: Listed, column: str) -> set[str | None]:
     """The splits that a column names, with None for each value that names none; {None} where they are too many."""
     kind = getattr(table.rows, "features", {}).get(column, Value("string"))
-    if not isinstance(kind, ClassLabel) and getattr(kind, "dtype", "") not in ("string", "large_string"):
+    if not isinstance(kind, ClassLabel) and getattr(kind, "dtype", "") not in TEXTS:
         return {None}
     values = {value if isinstance(value, str) else None for value in table.values(column)}
     return {split_of(value) for value in values} if len(values) <= MANY else {None}
+
+
+def _place(column: str) -> int:
+    return PATHS.index(folded(column)) if folded(column) in PATHS else len(PATHS)
 
 
 def _name(value: Any) -> str | None:

@@ -175,8 +175,10 @@ def _joined(tables: dict[str, Listed]) -> Listed:
         first.rows = concatenate_datasets([table.rows for table in tables.values()])
         return first
     for table in others:
-        column = next(iter(table.picture_columns()), "")
-        moved = [row | {column: str(table.folder / str(row[column]))} if row.get(column) else row for row in table.rows]
+        named = [(row, row.get(table.picture)) for row in table.rows]
+        moved = [
+            row | {table.picture: str(table.folder / name)} if isinstance(name, str) else row for row, name in named
+        ]
         first.faults |= {len(first.rows) + i: why for i, why in table.faults.items()}
         first.rows += moved
         first.notes += table.notes
