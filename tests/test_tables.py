@@ -560,31 +560,17 @@ def test_a_column_asked_for_need_not_be_written_exactly(table):
     assert captions(load_captions(table(content), caption_columns="alt_text")) == EVERY
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        "{}",
-        "images\\{}",
-        "./images/{}",
-        "C:\\me\\set\\images\\{}",
-        "/no/such/place/{}",
-        "\xa0{} ",
-        "%2E/{}",
-        "{}.",
-        "file:///me/images/{}",
-        "/data/local-files/?d=images/{}",
-    ],
-)
-@pytest.mark.parametrize(
-    "change",
-    [
-        str,
-        str.upper,
-        lambda name: name.removesuffix(".png"),
-        lambda name: name.translate({ord("0") + i: 0xFF10 + i for i in range(10)}),
-        lambda name: str(int(name[:2])),  # as spreadsheets leave of 07
-    ],
-)
+WAYS = ["{}", "images\\{}", "./images/{}", "C:\\me\\set\\images\\{}", "/no/such/place/{}", "\xa0{} ", "%2E/{}", "{}."]
+WAYS += ["file:///me/images/{}", "/data/local-files/?d=images/{}"]
+CHANGES = [
+    str.upper,
+    lambda name: name.removesuffix(".png"),
+    lambda name: name.translate({ord("0") + i: 0xFF10 + i for i in range(10)}),
+    lambda name: str(int(name[:2])),  # as spreadsheets leave of 07
+]
+
+
+@pytest.mark.parametrize(("write", "change"), [(w, str) for w in WAYS] + [("E:\\x\\{}", change) for change in CHANGES])
 def test_names_of_pictures_written_otherwise(tmp_path, photos, write, change):
     shutil.copytree(photos, tmp_path / "images", ignore=shutil.ignore_patterns("cut.png", "*.txt"))
     made = [{**row, "file_name": write.format(change(row["file_name"]))} for row in rows()]

@@ -8,7 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from datasets import concatenate_datasets, config, get_dataset_config_names, load_dataset_builder, load_from_disk
+from datasets import (
+    concatenate_datasets,
+    config,
+    get_dataset_config_names,
+    load_dataset,
+    load_dataset_builder,
+    load_from_disk,
+)
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
@@ -96,11 +103,11 @@ def _tables(name: str, configuration: str | None) -> dict[str, Listed]:
         return {"train": beside}
     if not found and len(files) != 1:
         raise DataError(f"{name} has {_lack(name, path, inside, files)}.")
+    notes = [] if found else [f"its captions are read from {files[0]}"]
     found = found or {"train": files[0]}
     tables = {split: read_file(path / file) for split, file in found.items()}
-    for split, file in found.items():
-        tables[split].notes.append(f"its captions are read from {file}")
-    next(iter(tables.values())).notes.extend(unread(file for file in inside if file not in found.values()))
+    notes += unread(file for file in inside if file not in found.values())
+    next(iter(tables.values())).notes.extend(notes)
     return tables
 
 
@@ -137,11 +144,12 @@ def _chosen(name: str, place: str, configuration: str | None) -> tuple[Any, list
         inside = list(files_in(folder))
         options["cache_dir"] = cache_for(folder / file for file in inside)
     try:
-        builder = load_dataset_builder(place, name=configuration, **options)
-        read = {file for files in (builder.config.data_files or {}).values() for file in map(str, files)}
-        builder.download_and_prepare()
-        passed = [file for file in inside if file.endswith(_LIBRARYS) and str(folder / file) not in read]
-        return builder.as_dataset(), [] if configuration else unread(passed)
+        loaded, passed = load_dataset(place, name=configuration, **options), []
+        if inside and not configuration:
+            files = load_dataset_builder(place, **options).config.data_files or {}
+            read = {str(file) for some in files.values() for file in some}
+            passed = unread(f for f in inside if f.endswith(_LIBRARYS) and str(folder / f) not in read)
+        return loaded, passed
     except Exception:
         known: list[str] = []
         with suppress(Exception):
