@@ -11,10 +11,11 @@ import imagehash
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from helpers.errors import DataError
+from helpers.errors import DataError, number
 from helpers.paths import usable_cache
 from helpers.reading import copies
 from helpers.reading.checks import usable
+from helpers.reading.given import own_split, own_splits
 from helpers.reading.looks import perceptual_hash
 from helpers.reading.names import split_of
 from helpers.reading.tables import read_tables
@@ -54,10 +55,8 @@ def load_captions(
     Raises:
         DataError: no column of captions or pictures, an empty split, or more rows unusable than `max_left_out`.
     """
-    if isinstance(max_left_out, bool) or not isinstance(max_left_out, (int, float)) or not 0 <= max_left_out <= 1:
-        raise DataError(f"max_left_out is {max_left_out!r}; give a share from 0 to 1.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DataError(f"seed is {seed!r}; give a whole number from 0.")
+    number("max_left_out", max_left_out, 0, 1, whole=False, kind=DataError)
+    seed = number("seed", seed, 0, kind=DataError)
     splits, left_out, notes, rows = _read(name, caption_columns, images, config, split_column)
     kinds = Counter(entry["kind"] for entry in left_out)
     counted = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common())
@@ -101,22 +100,16 @@ def data_report(
         in another split too, or look nearly the same as one that does) and reason.
     """
     if isinstance(name, DatasetDict):
-        splits, left_out, notes = name, getattr(name, "left_out", []), getattr(name, "notes", None)
-        notes = (
-            _notes("", ["it is a copy, or not of load_captions: what was left out is not known"])
-            if notes is None
-            else notes
-        )
+        unknown = _notes("", ["it is a copy, or not of load_captions: what was left out is not known"])
+        splits, left_out, notes = _own(name), getattr(name, "left_out", []), getattr(name, "notes", unknown)
     else:
         splits, left_out, notes, _ = _read(name, caption_columns, images, config, split_column)
     shared, rows = copies.in_other_splits(copies.groups_by_split(splits)), []
-    for split, numbers in copies.numbers_of_bytes(splits).items():
-        repeated = sum(count for count in Counter(numbers.tolist()).values() if count > 1)
-        counts = {"pictures": len(numbers), "captions": sum(map(len, splits[split]["captions"]))}
-        counts |= {"identical_pictures": repeated, "in_other_splits": shared[split]}
+    for split, dataset in splits.items():
+        counts = {"pictures": len(dataset), "captions": sum(map(len, dataset["captions"]))}
+        counts |= {"identical_pictures": copies.repeated(dataset, split), "in_other_splits": shared[split]}
         rows.append({"split": split, "row": "all", **counts, "reason": ""})
-    rows += [dict.fromkeys(counts, 0) | entry for entry in left_out + notes]
-    return Dataset.from_list(rows)
+    return Dataset.from_list(rows + [dict.fromkeys(counts, 0) | entry for entry in left_out + notes])
 
 
 def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
@@ -126,7 +119,7 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
         A row for each split: split, pictures, copies (pictures that repeat another one of the split) and
         in_other_splits (pictures of which another split has a copy).
     """
-    groups = copies.groups_by_split(splits)
+    groups = copies.groups_by_split(_own(splits))
     counts = {split: {"pictures": len(g), "copies": len(g) - len(np.unique(g))} for split, g in groups.items()}
     shared = copies.in_other_splits(groups)
     return [{"split": split, **counts[split], "in_other_splits": shared[split]} for split in groups]
@@ -134,6 +127,8 @@ def copies_by_split(splits: DatasetDict) -> list[dict[str, Any]]:
 
 def picture_hashes(dataset: Dataset) -> list[imagehash.ImageHash]:
     """A 256-bit perceptual hash per picture; `a - b` counts the bits in which two differ, few where one is a copy."""
+    if "image" not in getattr(dataset, "column_names", dataset):
+        raise DataError("There is no column image; give one split of what load_captions gave.")
     return [perceptual_hash(picture) for picture in dataset["image"]]
 
 
@@ -146,10 +141,15 @@ def nearest_pairs(first: Dataset, second: Dataset, most: int = 3) -> list[tuple[
 
 def fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits that change with any caption or picture of the data set."""
-    digest = hashlib.sha256()
+    digest, dataset = hashlib.sha256(), own_split(dataset)
     for content, captions in zip(copies.contents(dataset), dataset["captions"], strict=True):
         digest.update(content + "\0".join(captions).encode() + b"\1")
     return digest.hexdigest()[:16]
+
+
+def _own(splits: DatasetDict) -> DatasetDict:
+    """The splits of a data set, which may be somebody's own."""
+    return splits if hasattr(splits, "notes") else own_splits(splits, *(splits if isinstance(splits, dict) else ()))
 
 
 def _read(
@@ -169,6 +169,7 @@ def _read(
     for split, table in read_tables(str(name), images, config, split_column).items():
         checked = usable(table, name, split, caption_columns)
         splits[split], rows = checked.dataset, rows + checked.rows
+        copies.remember(checked.dataset, checked.seen)
         notes += _notes(split, checked.notes)
         faults = checked.faults.items()
         left_out += [{"split": split, "row": str(i), "kind": kind, "reason": why} for i, (kind, why) in faults]
@@ -182,34 +183,35 @@ def _notes(split: str, reasons: list[str]) -> list[dict[str, str]]:
 def _divided(splits: DatasetDict, name: str, seed: int, notes: list[dict]) -> DatasetDict:
     """The three splits: what is there stays, what is missing is taken from train, copies together."""
     splits = _renamed(splits, name, notes)
-    missing = [split for split in ("test", "validation") if split not in splits]
-    # Looking for nearly the same pictures takes longer than reading them; where nothing is to be divided, the same
-    # bytes are told, and data_report finds the others.
-    groups = copies.groups_by_split(splits) if missing else copies.numbers_of_bytes(splits)
+    groups, missing = copies.groups_by_split(splits), [split for split in ("test", "validation") if split not in splits]
     if shared := sum(copies.in_other_splits(groups).values()):
-        alike = ", or nearly the same as one that is" if missing else ""
-        counts = "counts them" if missing else "also counts those that are nearly the same"
-        message = "%s: %d pictures are in another split too%s; data_report(%r) %s."
-        logger.warning(message, name, shared, alike, name, counts)
+        message = (
+            "%s: %d pictures are in another split too, or look nearly the same as one; data_report(%r) counts them."
+        )
+        logger.warning(message, name, shared, name)
     if not missing:
         return splits
-    train, left = splits["train"], np.arange(len(groups["train"]))
     if (different := len(np.unique(groups["train"]))) <= len(missing):
         need = "{0} splits need at least {0}".format(len(missing) + 1)
         raise DataError(f"{name} has {different} different pictures to divide, and {need}; add some.")
-    target = max(1, round(len(left) / 10))
+    train, left, known = splits["train"], np.arange(len(groups["train"])), copies.seen(splits["train"], "train")
+    target, parts = max(1, round(len(left) / 10)), {}
     for later, split in zip((len(missing), 1), missing, strict=False):
         _, which, sizes = np.unique(groups["train"][left], return_inverse=True, return_counts=True)
         taken = np.isin(which, copies.chosen_groups(sizes, target, len(sizes) - later, seed))
-        splits[split], left = train.select(left[taken]), left[~taken]
-    splits["train"] = train.select(left)
+        parts[split], left = left[taken], left[~taken]
+    for split, rows in {**parts, "train": left}.items():
+        splits[split] = train.select(rows)
+        copies.remember(splits[split], known[rows])
     return DatasetDict({split: splits[split] for split in ("train", "validation", "test")})
 
 
 def _renamed(splits: DatasetDict, name: str, notes: list[dict]) -> DatasetDict:
     """The splits by their names here, in order; without others, which no one learns from."""
     if len(splits) == 1:
-        return DatasetDict({"train": next(iter(splits.values()))})
+        [(only, dataset)] = splits.items()
+        notes += _notes(only, [f"its only split, {only}, is divided"] if split_of(only) != "train" else [])
+        return DatasetDict({"train": dataset})
     known: dict[str, str] = {}
     for split in splits:
         if (meant := split_of(split)) and known.setdefault(meant, split) != split:

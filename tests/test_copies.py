@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset, Features
 from datasets import Image as ImageColumn
 
-from helpers.reading.copies import NEAR, chosen_groups, groups_of_copies, in_other_splits, packed_hashes
+from helpers.reading.copies import NEAR, chosen_groups, groups_by_split, groups_of_copies, in_other_splits, seen
 from helpers.reading.pictures import load_image
 from tests.toolbox import encoded
 
@@ -94,10 +94,10 @@ def test_what_was_saved_again_or_resized_is_a_copy_and_another_creature_is_not(c
         "large": lambda p: encoded(p.resize((500, 500)), "JPEG", quality=85),
     }
     every = [encoded(p, "PNG") for p in pictures] + [way(p) for way in ways.values() for p in pictures]
-    groups = groups_of_copies(packed_hashes(dataset_of(every), "train")).reshape(-1, 20)
+    groups = groups_by_split({"train": dataset_of(every)})["train"].reshape(-1, 20)
     assert (groups == np.arange(20)).all()
 
 
 def test_no_pictures_have_no_hashes():
     empty = Dataset.from_dict({"image": []}, features=Features({"image": ImageColumn()}))
-    assert packed_hashes(empty, "train").shape == (0, 32)
+    assert seen(empty, "train").shape == (0, 48)

@@ -383,3 +383,31 @@ def test_of_a_table_with_embedded_pictures_every_row_may_be_at_fault(tmp_path, c
     with pytest.raises(DataError, match="4 of 4 rows cannot be used"):
         load_captions(str(tmp_path / "train.parquet"))
     assert len(data_report(str(tmp_path / "train.parquet"))) == 5
+
+
+def test_what_is_known_of_the_pictures_of_a_loaded_set_is_not_read_again(tmp_path, monkeypatch):
+    loaded = load_captions(csv_of(tmp_path, 12))
+    first = data_report(loaded).to_list()
+    monkeypatch.setattr("helpers.reading.copies.looks", None)
+    assert data_report(loaded).to_list() == first
+    loaded["test"] = loaded["train"]
+    assert data_report(loaded)[2]["in_other_splits"] == len(loaded["train"])
+
+
+def test_somebodys_own_set_is_counted_or_refused_in_a_sentence(dataset):
+    own = dataset.map(lambda row: row)
+    counted = [
+        [row[key] for key in ("split", "pictures", "captions")] for row in data_report(own) if row["row"] == "all"
+    ]
+    assert counted == [[split, len(rows), sum(map(len, rows["captions"]))] for split, rows in dataset.items()]
+    wrong = own.remove_columns("captions")
+    for ask in (data_report, copies_by_split, lambda splits: fingerprint(splits["train"]), fingerprint, picture_hashes):
+        with pytest.raises(DataError):
+            ask(wrong)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    path = csv_of(tmp_path, 12)
+    assert texts(load_captions(path, seed=np.int64(3), max_left_out=np.float32(0.5))) == texts(
+        load_captions(path, seed=3)
+    )

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 
 import pytest
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, DatasetDict
 from datasets import Image as ImageColumn
 
 from helpers.data import data_report, load_captions
@@ -51,7 +51,7 @@ def test_a_text_beside_each_picture_at_any_depth(tmp_path, pictures):
     (tmp_path / "notes.txt").write_text("no caption")
     again = load_captions(str(tmp_path), max_left_out=0.1)
     assert texts(again) == sorted({*EVERY, "one", "two"} - {"picture 0", "picture 2"})
-    assert "1 texts have several lines" in told(again)
+    assert "1 pictures have texts of several lines" in told(again)
     assert "notes.txt, 1 in all" in told(again)
     [left] = [row["reason"] for row in data_report(again) if row["row"].isdigit()]
     assert "write one into 10_cats/02.txt" in left
@@ -259,3 +259,111 @@ def test_another_file_of_the_same_name_and_time_is_read_anew(tmp_path, name):
         parquet(tmp_path / "set", caption=words)
         os.utime(tmp_path / "set" / "train.parquet", (1_600_000_000, 1_600_000_000))
         assert texts(load_captions(str(tmp_path / name))) == sorted(words)
+
+
+def beside(folder, pictures):
+    """Twelve pictures, each with a text."""
+    for i in range(12):
+        shutil.copy(pictures / f"{i:02}.jpg", folder / f"{i:02}.jpg")
+        (folder / f"{i:02}.txt").write_text(f"picture {i}")
+    return folder
+
+
+@pytest.mark.parametrize("harm", ["cp1252", "zeros", "gone"])
+def test_a_text_that_cannot_be_read_costs_its_picture_alone(tmp_path, pictures, harm):
+    text = beside(tmp_path, pictures) / "03.txt"
+    if harm == "gone":
+        text.unlink()
+        text.symlink_to("nothing.txt")
+    else:
+        text.write_bytes("forêt".encode("cp1252") if harm == "cp1252" else "a cat".encode("utf-16-le"))
+    splits = load_captions(str(tmp_path), max_left_out=0.1)
+    assert texts(splits) == sorted({*EVERY} - {"picture 3"})
+    assert [row["row"] for row in data_report(splits) if row["row"].isdigit()] == ["3"]
+
+
+def test_texts_belong_to_the_picture_whose_name_is_theirs(tmp_path, pictures):
+    beside(tmp_path, pictures)
+    noise(50).save(tmp_path / "A.png")
+    noise(51).save(tmp_path / "a.png")
+    (tmp_path / "A.txt").write_text("large")
+    (tmp_path / "a.png.txt").write_text("small")
+    found = {
+        text: row["image"]
+        for split in load_captions(str(tmp_path)).values()
+        for row in split
+        for text in row["captions"]
+    }
+    assert found.keys() == {*EVERY, "large", "small"}
+    assert found["large"].tobytes() == noise(50).tobytes()
+    assert found["small"].tobytes() == noise(51).tobytes()
+
+
+@pytest.mark.parametrize("table", ["metadata.csv", "captions.csv"])
+def test_what_is_read_of_texts_and_a_table_is_told(tmp_path, pictures, table):
+    rows = "".join(f"{i:02}.jpg,row {i}\n" for i in range(12))
+    (beside(tmp_path, pictures) / table).write_text("file_name,text\n" + rows)
+    splits = load_captions(str(tmp_path))
+    assert texts(splits)[0] == ("row 0" if table == "metadata.csv" else "picture 0")
+    assert ("00.txt, 01.txt, 02.txt, 12 in all" if table == "metadata.csv" else "captions.csv, 1 in all") in told(
+        splits
+    )
+
+
+@pytest.mark.parametrize(
+    "names", [("data/train/metadata.csv", "data/val/metadata.csv"), ("a/c_train2017.csv", "a/c_val2017.csv")]
+)
+def test_tables_whose_names_or_folders_say_their_split(tmp_path, pictures, names):
+    for k, name in enumerate(names):
+        place = (tmp_path / name).parent if "metadata" in name else tmp_path / f"{('train', 'val')[k]}2017"
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir(exist_ok=True)
+        for i in range(k, 12, 2):
+            shutil.copy(pictures / f"{i:02}.jpg", place)
+        (tmp_path / name).write_text("file_name,text\n" + "".join(f"{i:02}.jpg,picture {i}\n" for i in range(k, 12, 2)))
+    splits = load_captions(str(tmp_path))
+    assert texts({"": splits["validation"]}) == sorted(EVERY[1::2])
+    assert texts(splits) == sorted(EVERY)
+
+
+def test_a_folder_with_a_spreadsheet_says_what_to_do_with_it(tmp_path, pictures):
+    shutil.copytree(pictures, tmp_path / "set")
+    (tmp_path / "set" / "captions.xlsx").touch()
+    with pytest.raises(DataError, match=r"captions\.xlsx.*save it as CSV"):
+        load_captions(str(tmp_path / "set"))
+
+
+def test_a_parquet_file_of_names_in_a_folder(tmp_path, pictures):
+    shutil.copytree(pictures, tmp_path / "images")
+    columns = {"image": [f"images\\{i:02}.JPG" for i in range(12)], "text": EVERY}
+    Dataset.from_dict(columns).to_parquet(tmp_path / "train.parquet")
+    assert texts(load_captions(str(tmp_path))) == sorted(EVERY)
+
+
+def test_what_the_library_passes_over_in_a_folder_is_told(tmp_path):
+    for name in ("trainval", "test"):
+        parquet(tmp_path, name, caption=EVERY)
+    (tmp_path / "old.parquet").symlink_to("nothing.parquet")
+    said = told(load_captions(str(tmp_path)))
+    assert "trainval.parquet" in said
+    assert "its only split, test, is divided" in said
+
+
+def test_splits_in_a_column_of_classes(tmp_path):
+    parts = ["train", "validation", "test"]
+    made = parquet(tmp_path / "set", caption=["", *EVERY[1:]], split=[i % 3 for i in range(12)])
+    made.cast_column("split", ClassLabel(names=parts)).save_to_disk(tmp_path / "saved")
+    splits = load_captions(str(tmp_path / "saved"), max_left_out=0.1)
+    assert [texts({"": splits[split]}) for split in parts] == [sorted(EVERY[k:12:3])[not k :] for k in range(3)]
+
+
+def test_a_column_that_contradicts_the_splits_is_told(tmp_path):
+    made = parquet(tmp_path / "set", caption=EVERY, split=["train"] * 12)
+    DatasetDict({"train": made, "test": made}).save_to_disk(tmp_path / "saved")
+    assert "its column split names other splits" in told(load_captions(str(tmp_path / "saved")))
+
+
+def test_quotation_marks_around_a_path_and_addresses(tmp_path, pictures):
+    assert texts(load_captions(f'"{beside(tmp_path, pictures)}"')) == sorted(EVERY)
+    with pytest.raises(DataError, match="is an address; download it"):
+        load_captions("https://www.kaggle.com/datasets/adityajn105/flickr8k")

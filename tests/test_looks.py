@@ -11,7 +11,7 @@ from PIL import Image
 from helpers.data import data_report, load_captions
 from helpers.errors import ImageError
 from helpers.reading import looks as looking
-from helpers.reading.copies import packed_hashes
+from helpers.reading.copies import seen
 from helpers.reading.looks import BYTES, VERSION, looks, perceptual_hash
 from helpers.reading.pictures import load_image, load_small
 from helpers.transforms import prepare_pictures
@@ -127,7 +127,7 @@ def test_the_filters_of_warnings_stay_as_they_are():
 def test_hashes_of_what_cannot_be_read_are_refused(creatures):
     dataset = creatures["test"].select(range(1)).map(lambda row: {"image": {"bytes": b"text", "path": None}})
     with pytest.raises(ImageError, match="no picture"):
-        packed_hashes(dataset, "test")
+        seen(dataset, "test")
 
 
 def test_a_large_photo_is_read_at_a_fraction_of_its_size_and_stays_upright():

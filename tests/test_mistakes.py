@@ -445,6 +445,42 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
+@mistake("Data", "A text beside a picture cannot be read", goes_on=True)
+def _(room):
+    for i in range(24):
+        room.file(f"photos/{i:02}.png", png(i))
+        room.file(f"photos/{i:02}.txt", f"picture {i}" if i else "picture".encode("utf-16-le"))
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The captions stand in a spreadsheet beside the pictures")
+def _(room):
+    room.file("photos/00.png", png(0))
+    room.file("photos/captions.xlsx", "")
+    load_captions(str(room.folder / "photos"))
+
+
+@mistake("Data", "The address of a data set is given")
+def _(room):
+    load_captions("https://example.org/pictures.zip")
+
+
+@mistake("Data", "The only split is called test", goes_on=True)
+def _(room):
+    load_captions(
+        room.set(*[[f"{i:02}.png", f"picture {i}", "test"] for i in range(24)], header="file_name,text,split")
+    )
+
+
+@mistake("Data", "The column split contradicts the splits of a data set", goes_on=True)
+def _(room):
+    columns = {"image": [{"bytes": png(i), "path": None} for i in range(6)], "text": ["a dot"] * 6}
+    made = Dataset.from_dict({**columns, "split": ["train"] * 6}).cast_column("image", datasets.Image())
+    splits = {name: made.select(range(k, 6, 3)) for k, name in enumerate(("train", "validation", "test"))}
+    DatasetDict(splits).save_to_disk(room.folder / "photos")
+    load_captions(str(room.folder / "photos"))
+
+
 @mistake("Data", "The path of a data set holds signs of a pattern")
 def _(room):
     made = load_captions(room.settings.dataset)
@@ -466,7 +502,36 @@ def _(room):
 
 @mistake("Data", "The table has no column of pictures")
 def _(room):
-    load_captions(room.set(header="sound,text"))
+    load_captions(room.set(*[[i, f"picture {i}"] for i in range(24)], header="sound,text"))
+
+
+@mistake("Data", "A name in the table may mean several pictures", goes_on=True)
+def _(room):
+    room.file("photos/00.jpg", png(50))
+    load_captions(room.set(["00", "picture 0"]))
+
+
+@mistake("Data", "Two names in the table mean one picture", goes_on=True)
+def _(room):
+    load_captions(room.set(["/me/cats/00.png", "a cat"], ["/me/dogs/00.png", "a dog"]), max_left_out=0.1)
+
+
+@mistake("Data", "The pictures of a table lie in two folders")
+def _(room):
+    for i in range(6):
+        room.file(f"large/{i}.png", png(i))
+        room.file(f"small/{i}.png", png(i))
+    load_captions(room.file("captions.csv", "file_name,text\n" + "".join(f"{i}.png,picture {i}\n" for i in range(6))))
+
+
+@mistake("Data", "Two columns of a table have the same name", goes_on=True)
+def _(room):
+    load_captions(room.set(*[[f"{i:02}.png", "a dot", "a spot"] for i in range(24)], header="file_name,text,text"))
+
+
+@mistake("Data", "The names of the columns stand in a table twice", goes_on=True)
+def _(room):
+    load_captions(room.set(["file_name", "text"]))
 
 
 @mistake("Data", "Captions stand in two languages, and none is chosen")
@@ -534,7 +599,7 @@ def _(room):
     load_captions(str(room.folder / "photos"))
 
 
-@mistake("Data", "A row takes several lines of the table", goes_on=True)
+@mistake("Data", "A caption in a table has several lines", goes_on=True)
 def _(room):
     load_captions(room.set(["00.png", "a dog\nand a cat"]))
 
@@ -580,7 +645,7 @@ def _(room):
 
 @mistake("Data", "A list of captions in a cell cannot be read", goes_on=True)
 def _(room):
-    load_captions(room.set(["00.png", "['a picture' 'it is a picture']"]))
+    load_captions(room.set(["00.png", "['a picture' and 'it is a picture']"]))
 
 
 @mistake("Data", "A caption holds signs that cannot be seen", goes_on=True)

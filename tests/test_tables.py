@@ -158,7 +158,10 @@ def test_of_several_caption_columns_those_left_empty_do_not_count(table):
         ([], "has no caption in the column text"),
         (["", " "], "caption in the column text is empty"),
         ("\u200b\ufeff", "caption in the column text is empty"),
-        ("['a' 'b']", "is a list that cannot be read"),
+        ("['a' b 'c']", "is a list that cannot be read"),
+        ("nan", "has no caption in the column text"),
+        ("#NAME?", "has no caption in the column text"),
+        ("{'en': 'a', 'de': 'b'}", "in the column text is no text"),
         ({"a": 1}, "caption {'a': 1} in the column text is no text"),
     ],
 )
@@ -180,7 +183,7 @@ def test_a_bad_caption_is_left_out_and_told(table, log, bad, why):
         (".", "folder"),
         ("", "names no picture"),
         (None, "names no picture"),
-        (5, "5"),
+        (99, "99"),
         ("../secret.png", "leaves"),
         ("/etc/hostname", "leaves"),
         ("https://example.org/a.png", "address"),
@@ -211,7 +214,6 @@ def test_a_line_that_is_no_row_is_left_out_and_told(table, log, line):
     [
         ("", "captions.csv", "no rows"),
         ("file_name,text\n", "captions.csv", "no rows"),
-        ("file_name,text,text\na,b,c\n", "captions.csv", "two columns"),
         ('file_name,text\n00.png,"open\n', "captions.csv", "captions.csv"),
         (b"\xff\xfe\x00", "captions.csv", "captions.csv"),
         (b"file_name,text\n00.png,\xe9\n", "captions.csv", "UTF-8"),
@@ -446,7 +448,7 @@ def test_columns_without_a_name_and_a_value_are_passed_over(table):
 def test_another_coding_is_said_and_not_guessed(table, coding):
     text = {"cp1252": "été à la forêt", "cp949": "고양이가 앉아"}.get(coding, "一只猫坐在窗台上")
     said = refused(table(as_csv(rows(**{f"r{i}": text for i in range(24)})).encode(coding)))
-    assert "save the table anew as UTF-8" in said
+    assert "anew as UTF-8" in said
 
 
 def test_bytes_that_are_no_utf_8_cost_their_own_row(table):
@@ -502,7 +504,7 @@ def test_an_annotation_without_a_usable_caption_costs_itself_alone(table):
     assert "left out 2 captions" in notes_of(splits)[0]
 
 
-@pytest.mark.parametrize("way", [str, "{:012d}".format, " {} ".format, float])
+@pytest.mark.parametrize("way", [str, "{}.0".format, "{:012d}".format, " {} ".format, float])
 def test_ids_of_another_kind_are_matched_and_told(table, way):
     made = coco()
     for annotation in made["annotations"]:
@@ -558,15 +560,136 @@ def test_a_column_asked_for_need_not_be_written_exactly(table):
     assert captions(load_captions(table(content), caption_columns="alt_text")) == EVERY
 
 
-@pytest.mark.parametrize(
-    "write", ["{}", "images\\{}", "./images/{}", "C:\\me\\set\\images\\{}", "/no/images/{}", " {} ", "%2E/{}"]
-)
-@pytest.mark.parametrize("change", [str, str.upper, lambda name: name.removesuffix(".png")])
+WAYS = ["{}", "images\\{}", "./images/{}", "C:\\me\\set\\images\\{}", "/no/such/place/{}", "\xa0{} ", "%2E/{}", "{}."]
+WAYS += ["file:///me/images/{}", "/data/local-files/?d=images/{}"]
+CHANGES = [
+    str.upper,
+    lambda name: name.removesuffix(".png"),
+    lambda name: name.translate({ord("0") + i: 0xFF10 + i for i in range(10)}),
+    lambda name: str(int(name[:2])),  # as spreadsheets leave of 07
+]
+
+
+@pytest.mark.parametrize(("write", "change"), [(w, str) for w in WAYS] + [("E:\\x\\{}", change) for change in CHANGES])
 def test_names_of_pictures_written_otherwise(tmp_path, photos, write, change):
     shutil.copytree(photos, tmp_path / "images", ignore=shutil.ignore_patterns("cut.png", "*.txt"))
     made = [{**row, "file_name": write.format(change(row["file_name"]))} for row in rows()]
     (tmp_path / "captions.csv").write_text(as_csv(made))
     assert captions(load_captions(str(tmp_path / "captions.csv"))) == EVERY
+
+
+@pytest.mark.parametrize(
+    "content", [{"image": ["{}"]}, {"image": 7}, {"id_of_picture": "{}"}, {"image": 9, "path": "{}"}]
+)
+def test_the_column_of_pictures_is_known_by_its_name_and_by_what_it_holds(table, content):
+    made = [json.loads(json.dumps({**content, "text": "a"}).replace("{}", f"{i:02}.png")) for i in range(8)]
+    [found] = read_tables(table(as_lines(made), "captions.jsonl")).values()
+    assert found.values(found.picture)[3] == ("07.png" if content == {"image": 7} else "03.png")
+
+
+def test_names_that_may_mean_several_pictures_are_told_and_not_guessed(tmp_path, photos):
+    for name in ("00.png", "birds/01.png", "fish/01.jpg", "cats/02.png", "03.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(photos / f"{name[-6:-4]}.png", tmp_path / name)
+    names = ["/me/dogs/00.png", "/me/cats/00.png", "01", "birds/02.png", "03.PNG", "cats/02.png"]
+    (tmp_path / "t.csv").write_text("file_name,text\n" + "".join(f"{name},of {name}\n" for name in names))
+    [found] = read_tables(str(tmp_path / "t.csv")).values()
+    assert sorted(found.faults) == [0, 1, 2]
+    assert "birds/01.png or fish/01.jpg" in found.faults[2]
+    assert found.values("file_name")[3:] == ["birds/02.png", "03.png", "cats/02.png"]
+
+
+@pytest.mark.parametrize("write", ["{}/{}.png", "/content/set/{}/{}.png", "D:\\set\\{}\\{}.png", "{0}/{1}"])
+def test_folders_of_pictures_may_be_the_splits_wherever_a_path_begins(tmp_path, photos, write):
+    parts = ["train", "val", "test"]
+    for i in range(12):
+        (tmp_path / "images" / parts[i % 3]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / f"{i:02}.png", tmp_path / "images" / parts[i % 3])
+    made = [{"file_name": write.format(parts[i % 3], f"{i:02}"), "text": f"picture {i}"} for i in range(12)]
+    (tmp_path / "captions.csv").write_text(as_csv(made))
+    splits = load_captions(str(tmp_path / "captions.csv"))
+    assert captions({"test": splits["test"]}) == sorted(f"picture {i}" for i in range(2, 12, 3))
+
+
+def test_of_pictures_and_their_small_copies_one_folder_must_be_chosen(tmp_path, photos):
+    for name in ("images", "thumbs"):
+        shutil.copytree(photos, tmp_path / name)
+    (tmp_path / "t.csv").write_text(as_csv(rows()))
+    assert "images=" in refused(str(tmp_path / "t.csv"))
+    assert captions(load_captions(str(tmp_path / "t.csv"), images=str(tmp_path / "thumbs"))) == EVERY
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("['a cat'\n 'it\\'s one']", ("a cat", "it's one")),
+        ("['a', None]", ("a",)),
+        ("[nan, 'a']", ("a",)),
+        ("[{'raw': 'a', 'sentid': 3}, {'raw': 'b'}]", ("a", "b")),
+        ('{"caption": "a", "tags": "b"}', ("a",)),
+    ],
+)
+def test_what_is_written_into_a_cell_as_python_numpy_or_json_do_is_read_as_that(table, cell, expected):
+    assert expected in as_groups(load_captions(table(as_csv(rows(r5=cell)))))
+
+
+def test_columns_of_the_same_name_are_numbered_and_told(table):
+    splits = load_captions(
+        table("file_name,text,note,text,note\n" + "".join(f"{i:02}.png,a,b,c,d\n" for i in range(24)))
+    )
+    assert as_groups(splits) == {("a", "c")}
+    assert {"note", "note 2"} <= set(splits["train"].column_names)
+    assert "same name (text, note)" in notes_of(splits)[0]
+
+
+def test_a_quotation_mark_that_a_later_row_closes_swallows_none(table):
+    content = as_csv(rows()).replace("picture 5", '"never closed').replace("picture 8", 'a pipe of 6"')
+    splits = load_captions(table(content))
+    assert captions(splits) == sorted({*EVERY, 'a pipe of 6"'} - {"picture 5", "picture 8"})
+
+
+def test_names_of_columns_in_the_middle_are_told(table):
+    content = as_csv(rows()).replace("12.png", "file_name,text\r\n12.png")
+    splits = load_captions(table(content))
+    assert captions(splits) == EVERY
+    [told] = [row["reason"] for row in data_report(splits) if row["row"] == "12"]
+    assert "it repeats the names" in told
+
+
+@pytest.mark.parametrize("text", ["a cat\na dog", "a cat | a dog"])
+def test_captions_that_may_be_several_are_told(table, text):
+    splits = load_captions(table(as_lines(rows(r5=text)), "captions.jsonl"))
+    assert text in captions(splits)
+    assert "1 captions have several lines" in notes_of(splits)[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (as_lines(rows()).replace("\n", ",\n"), "c.jsonl"),
+        (as_lines(rows()).replace("\n", ""), "c.jsonl"),
+        ("\n".join(json.dumps(row, indent=1) for row in rows()), "c.jsonl"),
+        (json.dumps(rows(), indent=1)[:-2] + ",\n]", "c.json"),
+        (json.dumps({c: {str(i): row[c] for i, row in enumerate(rows())} for c in rows()[0]}), "c.json"),
+        (json.dumps({c: [row[c] for row in rows()] for c in rows()[0]}), "c.json"),
+        (json.dumps({f"{i:02}": {"caption": f"picture {i}", "tags": "a"} for i in range(24)}), "c.json"),
+    ],
+)
+def test_json_as_people_and_programs_leave_it(table, content, name):
+    assert captions(load_captions(table(content, name))) == EVERY
+
+
+def test_a_damaged_object_of_a_list_costs_itself_alone_and_one_of_captions_files_all(table):
+    content = json.dumps(rows(), indent=1).replace('"picture 5"', '"picture 5",')
+    assert captions(load_captions(table(content, "c.json"))) == sorted({*EVERY} - {"picture 5"})
+    assert "cannot be read" in refused(table(json.dumps(coco(), indent=1)[:-5], "c.json"))
+
+
+def test_of_many_columns_those_with_texts_are_named(table):
+    made = [{"file_name": row["file_name"], **{f"n{i}": i for i in range(12)}, "prompt": row["text"]} for row in rows()]
+    said = refused(table(as_lines(made), "captions.jsonl"))
+    assert "prompt" in said
+    assert "n7" not in said
 
 
 def test_the_rows_lie_on_disk_and_not_in_memory(table):

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow
 from datasets import Dataset, Features, Image, List, Value
 
 from helpers.errors import DataError
 from helpers.reading.columns import caption_columns, captions_of, passed_over, picture_column
+from helpers.reading.copies import packed
 from helpers.reading.looks import Look, looks
 from helpers.reading.rows import Listed, Stored
 
@@ -25,6 +27,7 @@ class Checked(NamedTuple):
     faults: Faults  # why the others cannot
     notes: list[str]  # what was read otherwise than it stands
     rows: int  # how many there were
+    seen: np.ndarray  # what is known of the pictures of the dataset, as `copies.packed` gives it
 
 
 def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) -> Checked:
@@ -63,9 +66,10 @@ def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) 
         together = [[text for i in rows for text in captions[i]] for rows in groups]
         dataset = table.dataset([rows[0] for rows in groups], picture, texts, together, digests)
         notes += _grouped(table, groups, dataset.column_names)
-    notes += [table.find.note] if table.find.note else []
+    several = sum("\n" in text or "|" in text for group in captions for text in group)
+    notes += [f"{several} captions have several lines, or the sign |, and stay one each"] if several else []
     notes += [f"signs that cannot be seen are taken out of {hidden} captions"] if hidden else []
-    return Checked(dataset, dict(sorted(faults.items())), notes, len(captions))
+    return Checked(dataset, dict(sorted(faults.items())), notes, len(captions), packed([look for _, look in looked]))
 
 
 def _looked(table: Listed, picture: str, split: str, faults: Faults) -> list[tuple[list[int], Look]]:
@@ -118,6 +122,8 @@ def _picture_file(stored: Any, table: Listed) -> Path | bytes | str:
         path = table.folder / stored
         if stored.startswith("zip://"):  # so the library calls what it finds in an archive
             return f"{stored[:80]} lies in an archive; unpack it and give its path"
+        if len(stored) > 1000 or stored.startswith("data:"):
+            return "it has no name of a file, but perhaps the picture itself as text (base64); save it as a file"
         if "://" in stored:
             return f"{stored[:80]} is an address; download the picture and give its path"
         # By its letters, so that a link which somebody put into the folder may lead elsewhere.

@@ -4,17 +4,15 @@ COCO: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]
 Karpathy: {"images": [{"filename", "sentences": [{"raw"}], "split"}]}, the file name sometimes with a "filepath".
 """
 
-import os
+import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from helpers.errors import DataError
-from helpers.reading.names import Finder
 from helpers.reading.pictures import SUFFIXES
+from helpers.text import visible
 
 Rows = tuple[list[dict[str, Any]], dict[int, str], list[str]]  # the rows, faults by row number, and notes
-_LOOKED_FOR = 100  # pictures of a table, to find their folder
 
 
 def objects(values: list[Any]) -> Rows:
@@ -46,28 +44,18 @@ def rows_of(content: Any, shown: str) -> Rows:
     lists = [value for value in known.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     if len(lists) == 1 and len(lists[0][0]) > 1:
         return objects(lists[0])
-    if known and all(name.lower().endswith(SUFFIXES) for name in known):
+    if known and all(
+        name.lower().endswith(SUFFIXES) or (isinstance(value, dict) and "caption" in value)
+        for name, value in known.items()
+    ):
         return [{"file_name": name, "captions": captions} for name, captions in known.items()], {}, []
+    columns = [dict(enumerate(value)) if isinstance(value, list) else value for value in known.values()]
+    if len(columns) > 1 and all(isinstance(c, dict) and c.keys() == columns[0].keys() for c in columns):
+        return [{name: c[key] for name, c in zip(known, columns, strict=True)} for key in columns[0]], {}, []
     raise DataError(
         f"{shown} holds neither a list of rows nor COCO's images and annotations; write one JSON object a picture "
         "between [ and ]."
     )
-
-
-def picture_folder(file: Path, names: list[Any]) -> Path:
-    """Where the pictures of a table lie: beside it, in a folder beside it, or in one beside its own folder.
-
-    The last counts where the table's folder holds no pictures, as COCO's annotations and Flickr8k_text do.
-    """
-    # A path that climbs or starts at the root would be found from any folder, and lead out of each.
-    inside = [name for name in names if isinstance(name, str) and name and not {"..", "/"} & {*Path(name).parts}]
-    inside = [name.partition("#")[0].replace("\\", "/").strip() for name in inside[:_LOOKED_FOR]]
-    own, others = [file.parent, *sorted(file.parent.glob("*/"))], sorted(file.parent.parent.glob("*/"))
-    for places, find in ((own, lambda _: str), (own, Finder), (others, lambda _: str)):  # as they stand comes first
-        found = {place: sum(map(os.path.isfile, map(place.joinpath, map(find(place), inside)))) for place in places}
-        if any(found.values()):
-            return max(found, key=found.__getitem__)
-    return file.parent
 
 
 def _coco(images: list[Any], annotations: list[Any]) -> Rows:
@@ -119,6 +107,6 @@ def _id(value: Any) -> int | str | None:
 
 
 def _number(known: int | str | None) -> str:
-    """What ids are compared by where they differ in kind: 7, "7", " 7" and "007" are one."""
-    text = str(known).strip()
+    """What ids are compared by where they differ in kind: 7, "7", " 7", "7.0" and "007" are one."""
+    text = re.sub(r"\.0+$", "", visible(str(known)).strip().casefold())
     return text.lstrip("0") or "0" if text.isdigit() else text

@@ -16,13 +16,17 @@ from helpers.text import folded, visible, whole
 # The names, folded, of columns that hold captions; the likeliest first.
 CAPTIONS = "captions caption text texts sentences sentence sentencesraw raw comments comment descriptions description"
 CAPTIONS = (*CAPTIONS.split(), "alttext", "answers", "answer", "txt", "json")
-_LIST = re.compile(r"""\s*(\[\s*["'].*["']\s*,?\s*\]|\(\s*["'].*["']\s*,?\s*\))\s*""", re.DOTALL)
+_TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_TEXTS = re.compile(rf"\s*[\[(]\s*(?:(?:{_TEXT}|None|nan|null)[\s,]*)+[\])]\s*", re.DOTALL)  # as Python or numpy write
+_LIST = re.compile(r"""\s*[\[(]\s*["'].*["']\s*,?\s*[\])]\s*""", re.DOTALL)
+# What pandas and spreadsheets write where there is nothing, or a formula that fails.
+_NOTHING = re.compile(r"nan|<NA>|None|#N/A|#(NAME\?|REF!|VALUE!|DIV/0!)", re.IGNORECASE)
 
 
 def picture_column(table: Listed, name: str) -> str:
     """The column that holds the pictures, or a DataError that names the columns; `name` is the data set's."""
-    if columns := table.picture_columns():
-        return columns[0]
+    if table.picture:
+        return table.picture
     known = "image" if isinstance(table, Stored) else "file_name, image or path"
     raise DataError(
         f"{name} has no column of pictures ({known}); its columns are {', '.join(table.columns)}; rename one."
@@ -45,8 +49,11 @@ def caption_columns(table: Listed, name: str, asked: str | list[str] | None, pic
     missing = [column for column in columns if column not in table.columns]
     if missing or not columns:
         what = f"no column named {missing[0]}" if missing else "no column of captions that is recognised"
-        others = ", ".join(column for column in table.columns if column != picture)
-        raise DataError(f"{name} has {what}; name it with caption_columns, one or several of {others}.")
+        others = [column for column in table.columns if column != picture]
+        if len(others) > 10:
+            some = table.part(list(range(min(20, len(table.rows)))))
+            others = [column for column in others if any(isinstance(v, (str, list)) for v in some.values(column))]
+        raise DataError(f"{name} has {what}; name it with caption_columns, one or several of {', '.join(others)}.")
     for column in columns:
         kind = getattr(table.rows, "features", {}).get(column)
         if isinstance(kind := getattr(kind, "feature", kind), ClassLabel):
@@ -94,14 +101,20 @@ def captions_of(row: dict[str, Any], columns: list[str]) -> tuple[list[str], lis
 
 
 def _listed(value: Any) -> Any:
-    """A value as it stands, or the list that its text is written as, by JSON, Python or pandas."""
-    if isinstance(value, str) and _LIST.fullmatch(value):
-        for read in (json.loads, ast.literal_eval):
-            # Python joins texts with no comma between them, as numpy writes them, into one.
-            if read is json.loads or not re.search(r"""["']\s+["']""", value):
-                with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-                    return list(read(value))
+    """A value as it stands, or the list or object that its text is written as, by JSON, Python, numpy or pandas."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[\[({].*[\])}]\s*", value, re.DOTALL):
+        for read in (json.loads, _texts, ast.literal_eval):
+            with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+                if isinstance(found := read(value), (list, tuple, dict)):
+                    return _raw(list(found) if isinstance(found, tuple) else found)
     return _raw(value)
+
+
+def _texts(value: str) -> list[str | None] | None:
+    """The texts between brackets; numpy puts no commas between them, so that Python would make them one."""
+    if _TEXTS.fullmatch(value):
+        found = re.findall(rf"{_TEXT}|None|nan|null", value, re.DOTALL)
+        return [ast.literal_eval(text) if text[0] in "'\"" else None for text in found]
 
 
 def _raw(value: Any) -> Any:
@@ -111,13 +124,13 @@ def _raw(value: Any) -> Any:
 
 def _caption_fault(text: Any, where: str) -> tuple[str, str] | None:
     """What is wrong with a caption: its kind, and the sentence."""
-    if text is None or text != text:  # NaN, which pandas writes for nothing
+    if text is None or text != text or (isinstance(text, str) and _NOTHING.fullmatch(text.strip())):
         return "no caption", f"it has no caption {where}; write one"
     if not isinstance(text, str) or re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?\s*", text):
         why = f"its caption {repr(text)[:40]} {where} is no text; write a sentence, or name another"
         return "a caption that is no text", why
     if re.search("[\udc80-\udcff]", text):  # what a byte becomes that is no UTF-8
-        why = f"its caption {whole(text)!r:.40} {where} is not in UTF-8; save the table anew as UTF-8"
+        why = f"its caption {whole(text)!r:.40} {where} is not in UTF-8; save its file anew as UTF-8"
         return "a caption in another coding", why
     if text != whole(text):
         return "a caption that is no text", f"its caption {text!r:.40} {where} holds half a letter; write it anew"

@@ -6,79 +6,98 @@ import io
 import json
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
-from datasets import Dataset, config, load_dataset
+from datasets import config, load_dataset
 from datasets.fingerprint import Hasher
 
 from helpers.errors import DataError, first_line, readable
-from helpers.reading.coco import objects, picture_folder, rows_of
+from helpers.reading.coco import objects, rows_of
+from helpers.reading.names import NAMED
 from helpers.reading.pictures import SUFFIXES
-from helpers.reading.rows import PATHS, Listed, Stored
+from helpers.reading.rows import PATHS, Listed, stored
 from helpers.text import folded, visible
 
 BESIDE = (".txt", ".caption")  # endings of the files that hold the caption of the picture of the same name
-_OTHERS = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save it as CSV in UTF-8")
-_OTHERS |= dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), "unpack it, and give the folder")
+OTHERS = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save it as CSV in UTF-8")
+OTHERS |= dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), "unpack it, and give the folder")
 # Of these a text beside says that they are meant as pictures; what they are is then said of each.
 _UNREAD = (".svg", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".ico")
-_PICTURE = re.compile(rf"\s*\S.*({'|'.join(map(re.escape, SUFFIXES))})(#\d+)?\s*", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s,\]]*")  # JSON values
+_NEXT_ROW = re.compile(r"\n\s*(?={)|\Z")
 
 
-def read_file(file: Path, folder: Path | None) -> Listed:
-    """The rows of a file; their paths are relative to the folder, or to the place where the pictures are found."""
+def read_file(file: Path) -> Listed:
+    """The rows of a file; their paths are relative to its folder."""
     if (ending := file.suffix.lower()) not in READERS:
-        advice = _OTHERS.get(ending, f"give one that ends in {', '.join(READERS)}")
+        advice = OTHERS.get(ending, f"give one that ends in {', '.join(READERS)}")
         raise DataError(f"{file.name} is no data set file; {advice}.")
     sentence = "{} cannot be read: {}; mend it or save it anew."
     with readable(DataError, lambda error: sentence.format(_shown(file), first_line(error))):
-        table = READERS[ending](file, folder)
-    if folder is None and not isinstance(table, Stored) and (column := next(iter(table.picture_columns()), None)):
-        table.folder = picture_folder(file, table.values(column))
-    return table
+        return READERS[ending](file)
 
 
 def is_table(file: Path) -> bool:
     """Whether a file of a folder holds rows of captions, and is not some other text."""
     if (ending := file.suffix.lower()) not in (".txt", ".token"):
         return ending in READERS
-    with suppress(DataError):
+    with suppress(DataError, OSError):
         return _named(_cells(_text(file))[0])
     return False
 
 
-def texts_beside(folder: Path, files: Iterable[str]) -> Listed | None:
-    """The pictures among the files of a folder, with the captions in a text of the same name beside each."""
-    pictures, texts = [], defaultdict(list)
+def texts_beside(folder: Path, files: list[str]) -> Listed | None:
+    """The pictures among the files of a folder, with the captions in a text of the same name beside each.
+
+    p.txt and p.jpg.txt are both p.jpg's. The note says which other files may be meant, and are not read.
+    """
+    pictures = [name for name in files if name.lower().endswith((*SUFFIXES, *_UNREAD))]
+    texts, alike = defaultdict(list), defaultdict(list)
     for name in files:
-        stem, ending = os.path.splitext(name)
-        if ending.lower() in (*SUFFIXES, *_UNREAD):
-            pictures.append((name, stem))
-        elif ending.lower() in BESIDE:
-            texts[visible(stem).casefold()].append(name)
-    table, given = Listed([], folder), {}
+        if name.lower().endswith(BESIDE):
+            texts[os.path.splitext(name)[0]].append(name)
+            alike[_alike(os.path.splitext(name)[0])].append(name)
+    rows, faults, given = [], {}, {}
     # Of a photo and its copy as HEIC, the one that is read has the caption.
-    for name, stem in sorted(pictures, key=lambda picture: picture[0].lower().endswith(_UNREAD)):
-        found = texts.get(key := visible(stem).casefold(), [])
-        captions = [line for text in found for line in _lines(folder / text)]
+    for name in sorted(pictures, key=lambda name: name.lower().endswith(_UNREAD)):
+        stem = os.path.splitext(name)[0]
+        found = texts.get(stem) or texts.get(name) or alike.get(_alike(stem)) or alike.get(_alike(name), [])
+        i, captions = len(rows), []
         if not found:
-            table.faults[len(table.rows)] = f"it has no caption; write one into {stem}.txt, beside {name}"
-        elif (other := given.setdefault(key, name)) != name:
-            table.faults[len(table.rows)] = f"its caption in {found[0]} is that of {other} too; rename one of them"
-        table.rows.append({"file_name": name, "captions": captions})
+            faults[i] = f"it has no caption; write one into {stem}.txt, beside {name}"
+        elif (other := given.setdefault(found[0], name)) != name:
+            faults[i] = f"its caption in {found[0]} is that of {other} too; rename one of them"
+        for text in found:
+            try:
+                captions += _lines(folder / text)
+            except (DataError, OSError) as error:
+                faults[i] = f"its text {text} cannot be read: {first_line(error)}; mend it or save it anew"
+        given |= dict.fromkeys(found, name)
+        rows.append({"file_name": name, "captions": captions})
     if not given:  # no picture has one, and perhaps none was meant to
         return None
-    if several := sum(len(row["captions"]) > 1 for row in table.rows):
-        table.notes.append(f"{several} texts have several lines, each of which is a caption of its picture")
-    if others := [found[0] for key, found in texts.items() if key not in given]:
-        table.notes.append(f"what belongs to no picture is not read: {', '.join(others[:3])}, {len(others)} in all")
+    table = Listed(rows, folder, faults)
+    if several := sum(len(row["captions"]) > 1 for row in rows):
+        table.notes.append(f"{several} pictures have texts of several lines, or several texts; each line is a caption")
+    table.notes += unread(file for file in files if file not in given)
     return table
+
+
+def unread(files: Iterable[str]) -> list[str]:
+    """What is said of files that may hold captions and are not read."""
+    some = [file for file in files if file.lower().endswith((*BESIDE, *READERS, *OTHERS))]
+    return (
+        [f"other files that may hold captions are not read: {', '.join(some[:3])}, {len(some)} in all"] if some else []
+    )
+
+
+def _alike(stem: str) -> str:
+    return visible(stem).casefold()
 
 
 def _lines(file: Path) -> list[str]:
@@ -105,7 +124,7 @@ def _text(file: Path) -> str:
 
 def _named(cells: list[str]) -> bool:
     """Whether the cells are names of columns, one of them of pictures, or hold a picture's name."""
-    return any(folded(cell) in PATHS or _PICTURE.fullmatch(cell) for cell in cells)
+    return any(folded(cell) in PATHS or NAMED.fullmatch(cell) for cell in cells)
 
 
 def _cells(text: str) -> tuple[list[str], str]:
@@ -116,8 +135,8 @@ def _cells(text: str) -> tuple[list[str], str]:
     return divided[delimiter], delimiter
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], int, str]]:
-    """The records of a CSV text: their cells, the lines that each takes, and what is wrong with it.
+def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], str]]:
+    """The records of a CSV text: their cells, and what is wrong with them.
 
     A quotation mark out of place costs its own line alone.
     """
@@ -136,94 +155,93 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], int, str]]:
         read = csv.reader(rest(), delimiter=delimiter, strict=True, skipinitialspace=spaced)
         try:
             cells = next(read)
+            # One that another row closes would swallow those between, which name pictures.
+            if any(NAMED.fullmatch(cell) for line in lines[start + 1 : place] for cell in line.split(delimiter)):
+                raise csv.Error
             if any(map(str.strip, cells)):
-                yield cells, place - start, ""
+                yield cells, ""
         except csv.Error:
             place = start + 1
             advice = 'write two ("") for one inside a caption, and one at each end of the caption'
-            yield [], 1, f"a quotation mark in line {place} of its table is out of place; {advice}"
+            yield [], f"a quotation mark in line {place} of its table is out of place; {advice}"
 
 
-def _csv_table(file: Path, folder: Path | None) -> Listed:
+def _csv_table(file: Path) -> Listed:
     text, notes = re.sub(r"\A\s*sep=.\r?\n", "", _text(file), flags=re.IGNORECASE), []  # which Excel writes
     first, delimiter = _cells(text)
-    limit = csv.field_size_limit(
-        len(text) + 1
-    )  # a caption may be longer than 131,072 characters; the transform cuts it
+    limit = csv.field_size_limit(len(text) + 1)  # a caption may be longer than 131,072 signs; the transform cuts it
     try:
         records = list(_records(text, delimiter))
     finally:
         csv.field_size_limit(limit)
-    if headless := any(map(_PICTURE.fullmatch, first)) and not any(folded(cell) in PATHS for cell in first):
-        header = _header_of([cells for cells, *_ in records if cells])
+    if headless := any(map(NAMED.fullmatch, first)) and not any(folded(cell) in PATHS for cell in first):
+        header = _header_of([cells for cells, _ in records if cells])
         notes.append(f"its first line names no columns; they are taken for {', '.join(header)}")
     else:
         header = [visible(cell).strip() for cell in records[0][0]] if records else []
-    records = records if headless else records[1:]
-    used = [j for j, name in enumerate(header) if name or any(cells[j:] and cells[j].strip() for cells, *_ in records)]
-    header = [name or f"column {j + 1}" for j, name in enumerate(header)]
-    if len({header[j] for j in used}) < len(used):
-        raise DataError(f"{_shown(file)} has two columns of the same name ({', '.join(header)}); rename one.")
+    records, names = records if headless else records[1:], records[0][0] if records and not headless else None
+    used = [j for j, name in enumerate(header) if name or any(cells[j:] and cells[j].strip() for cells, _ in records)]
+    counts = Counter()
+    for j, name in enumerate(header):
+        counts[name] += 1
+        header[j] = f"{name} {counts[name]}" if name and counts[name] > 1 else name or f"column {j + 1}"
+    if several := [name for name, count in counts.items() if name and count > 1]:
+        notes.append(f"it has columns of the same name ({', '.join(several)}), which are numbered")
     rows, faults = [], {}
-    for i, (cells, _, why) in enumerate(records):
+    for i, (cells, why) in enumerate(records):
         row = dict(zip_longest(header, cells[: len(header)]))
         rows.append({header[j]: row[header[j]] for j in used})
-        if why:
-            faults[i] = why
+        if why or cells == names:
+            faults[i] = why or "it repeats the names of the columns; remove it"
         elif any(map(str.strip, cells[len(header) :])):
             faults[i] = f"it has {len(cells)} fields under {len(header)} columns; quote captions with commas"
-    if long := sum(lines > 1 for _, lines, _ in records):
-        notes.append(f"{long} rows take several lines of the table, inside quotation marks")
-    return Listed(rows, folder or file.parent, faults, notes)
+    return Listed(rows, file.parent, faults, notes)
 
 
 def _header_of(records: list[list[str]]) -> list[str]:
     """Names for the columns of a table that has none: its pictures, its longest texts, and the others by number."""
     width = len(records[0])
     lengths = [sum(len(cells[j]) for cells in records[:100] if cells[j:]) for j in range(width)]
-    picture = next(j for j, cell in enumerate(records[0]) if _PICTURE.fullmatch(cell))
+    picture = next(j for j, cell in enumerate(records[0]) if NAMED.fullmatch(cell))
     caption = max((j for j in range(width) if j != picture), key=lengths.__getitem__, default=None)
     return [{picture: "file_name", caption: "caption"}.get(j, f"column {j + 1}") for j in range(width)]
 
 
-def _json_table(file: Path, folder: Path | None) -> Listed:
-    """A list of objects, or an object a line, whatever the file's ending; captions files of COCO and Karpathy."""
+def _json_table(file: Path) -> Listed:
+    """A list of objects, or one after another, whatever the file's ending; captions files of COCO and Karpathy."""
     text = _text(file)
-    lines = [line for line in text.split("\n") if line.strip()]  # at no other sign: a caption may hold U+2028
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        content = [_line(line) for line in lines]
-        if file.suffix.lower() == ".json" and not any(isinstance(value, dict) for value in content):
+        content = list(_values(text.strip()))
+        # Of an object that is damaged, those inside are no rows.
+        if file.suffix.lower() == ".json" and not isinstance(next(iter(content), None), dict):
             raise
-    if isinstance(content, dict) and file.suffix.lower() != ".json" and len(lines) == 1:
+    if isinstance(content, dict) and file.suffix.lower() != ".json" and "images" not in content:
         content = [content]
     rows, faults, notes = objects(content) if isinstance(content, list) else rows_of(content, _shown(file))
-    return Listed(rows, folder or file.parent, faults, notes)
+    return Listed(rows, file.parent, faults, notes)
 
 
-def _line(text: str) -> Any:
-    with suppress(ValueError, RecursionError):
-        return json.loads(text)
+def _values(text: str) -> Iterator[Any]:
+    """JSON values that stand one after another, or in a list that is damaged; None for each that cannot be read."""
+    place, read = int(text.startswith("[")), json.JSONDecoder().raw_decode
+    while (place := _BETWEEN.match(text, place).end()) < len(text):
+        try:
+            value, place = read(text, place)
+        except (ValueError, RecursionError):
+            value, place = None, _NEXT_ROW.search(text, place).end()
+        yield value
 
 
-def _parquet_table(file: Path, folder: Path | None) -> Listed:
-    kinds = {column.name: str(column.type) for column in pyarrow.parquet.read_schema(file)}
-    pictures = {name: kind for name, kind in kinds.items() if folded(name) in PATHS}
-    embedded = any(kind.startswith(("struct", "binary", "large_binary")) for kind in pictures.values())
-    texts = ("string", "large_string", "dictionary<values=string", "dictionary<values=large_string")
-    if not embedded and any(kind.startswith(texts) for kind in pictures.values()):
-        return Listed(pyarrow.parquet.read_table(file).to_pylist(), folder or file.parent)
-    return Stored(_loaded_file("parquet", file), folder or file.parent)
+def _stored(kind: str) -> Callable[[Path], Listed]:
+    """Reads a file of this kind with the datasets library."""
 
+    def read(file: Path) -> Listed:
+        escaped = glob.escape(str(file))  # the library takes brackets and stars for a pattern
+        return stored(load_dataset(kind, data_files=escaped, split="train", cache_dir=cache_for([file])), file.parent)
 
-def _tar_table(file: Path, folder: Path | None) -> Listed:
-    return Stored(_loaded_file("webdataset", file), folder or file.parent)
-
-
-def _loaded_file(kind: str, file: Path) -> Dataset:
-    escaped = glob.escape(str(file))  # the library takes brackets and stars for a pattern
-    return load_dataset(kind, data_files=escaped, split="train", cache_dir=cache_for([file]))
+    return read
 
 
 def cache_for(files: Iterable[Path]) -> str:
@@ -232,15 +250,13 @@ def cache_for(files: Iterable[Path]) -> str:
     By itself it knows a file by its name and time, which archives and copies set as they like. The time of the last
     change of its entry (ctime) nobody sets.
     """
-    states = [
-        (str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns) for file in files if (state := file.stat())
-    ]
+    states = [(str(f), s.st_size, s.st_mtime_ns, s.st_ctime_ns) for f in files if f.exists() and (s := f.stat())]
     return str(Path(config.HF_DATASETS_CACHE) / "by-state" / Hasher.hash(sorted(states)))
 
 
-READERS: dict[str, Callable[[Path, Path | None], Listed]] = {
+READERS: dict[str, Callable[[Path], Listed]] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".token"), _csv_table),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), _json_table),
-    ".parquet": _parquet_table,
-    ".tar": _tar_table,
+    ".parquet": _stored("parquet"),
+    ".tar": _stored("webdataset"),
 }

@@ -58,7 +58,14 @@ def locate(name: str, kind: str) -> str:
     if path.exists():
         return str(path)
     is_file = path.suffix in (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet", ".tar", ".zip")
-    if is_file or name.startswith((".", "/", "~")) or name.partition("/")[0] in ("data", "models", "artifacts"):
+    if "://" in name:
+        raise _absent(name, kind, "is an address; download it and unpack it, and give its folder")
+    if (
+        is_file
+        or name.startswith((".", "/", "~"))
+        or "\\" in name
+        or name.partition("/")[0] in ("data", "models", "artifacts")
+    ):
         raise _absent(name, kind, f"is not there (looked for {path}); check the spelling")
     try:
         within(PATIENCE, lambda: HfApi().repo_info(name, repo_type=kind, timeout=PATIENCE))
