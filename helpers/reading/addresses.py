@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import zlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from http.client import responses
@@ -200,4 +201,20 @@ async def _answer(url: URL, places: _Places, proxy: str | None, max_bytes: int) 
             content += part
             if len(content) > max_bytes:
                 raise _Refused(f"has more than {max_bytes:,} bytes, the limit; make it smaller")
-    return bytes(content)
+    return _unpacked(bytes(content), answer.headers.get("Content-Encoding", ""), max_bytes)
+
+
+def _unpacked(content: bytes, coding: str, max_bytes: int) -> bytes:
+    """What a server packed that was asked not to."""
+    if coding in ("", "identity"):
+        return content
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise _Refused(f"is packed by its server ({coding}), which is not read; download it yourself")
+    try:
+        unpacking = zlib.decompressobj(47)  # of gzip or zlib, as its beginning says
+        content = unpacking.decompress(content, max_bytes)
+    except zlib.error:
+        raise _Refused("broke off, or was packed wrongly by its server; download it yourself") from None
+    if unpacking.unconsumed_tail:
+        raise _Refused(f"has more than {max_bytes:,} bytes, the limit; make it smaller")
+    return content

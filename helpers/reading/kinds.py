@@ -41,6 +41,20 @@ _SIGNS = {
 }  # fmt: skip
 
 
+# The same of names that lead to no file.
+_NAMES = {
+    r"iVBORw0KGgo|/9j/|R0lGOD|UklGR": "the text (base64) of a picture; decode it, or give data:image/png;base64,…",
+    r"www\.|//\w": "an address without its beginning; write https:// before it",
+    r"['\"]": "no file; leave out the quotation marks inside the name",
+    r".*\\": "no file; write slashes in place of backslashes, and a path of this machine",
+}
+
+
+def kind_of_name(name: str) -> str:
+    """What a text is that names no file, and what to do; empty where that is not known."""
+    return next((what for sign, what in _NAMES.items() if re.match(sign, name)), "")
+
+
 def kind_of(content: bytes) -> str:
     """What a file is that is no picture of a kind that is read, and what to do; empty where that is not known."""
     start = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t")

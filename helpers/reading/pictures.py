@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 from urllib.request import DataHandler, Request, url2pathname
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
 from helpers.errors import ImageError, SettingsError, readable
 from helpers.paths import resolve
 from helpers.reading.addresses import fetch, shown
-from helpers.reading.kinds import channels_last, kind_of, one_of
+from helpers.reading.kinds import channels_last, kind_of, kind_of_name, one_of
 from helpers.reading.limits import Claims, check_size, opened
+from helpers.text import visible
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ with suppress(ImportError):
     pillow_heif.register_heif_opener()
     FORMATS, SUFFIXES = (*FORMATS, "HEIF"), (*SUFFIXES, ".heic", ".heif")
 TIMEOUT = 10  # seconds, for everything that an address takes
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES  # programs that make pictures write there how; Pillow refuses more than 1 MB
 # Pillow makes a list of all entries of an EXIF block, each as long as it says; one JPEG segment holds this much.
 _MAX_EXIF = 65_536
+_GAMMA = 0.45455  # of a PNG whose numbers are taken as they are
 
 
 def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
@@ -89,8 +92,12 @@ def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
             raise ImageError(f"The picture has {size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
         return bytes(source), "The picture"
     if not isinstance(source, (str, os.PathLike)) or not (name := os.fsdecode(source)):
-        shortened = reprlib.repr(source)[:60]  # which is quick for a list of a million, too
-        raise ImageError(f"{shortened} is no picture; give a path, an address, bytes, an array or a PIL picture.")
+        shortened = reprlib.repr(source)  # which is quick for a list of a million, too
+        several = hasattr(source, "__len__") and len(source) > 1
+        what = f"This {type(source).__name__}" if several else shortened
+        advice = "one of the pictures in it" if several else "a path, an address, bytes, an array or a PIL picture"
+        raise ImageError(f"{what} is no picture; give {advice}.")
+    name = name.strip()
     scheme = name.partition(":")[0].lower()
     if scheme == "data":
         with readable(ImageError, lambda error: f"{name[:40]} holds no bytes ({error}); give data:image/png;base64,…."):
@@ -104,19 +111,31 @@ def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
 
 def _file(name: str) -> bytes:
     try:
-        path = resolve(name)
+        path = _same(resolve(name))
         if not path.is_file():
-            raise ImageError(f"{name} is {_instead(path)}.")
+            raise ImageError(f"{name} is {kind_of_name(name) or _instead(path)}.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except SettingsError as error:
-        raise ImageError(str(error)) from None
+        raise ImageError(f"{name[:40]}… is {what}." if (what := kind_of_name(name)) else str(error)) from None
     except OSError as error:
         mine = "give yourself the right to read it" if isinstance(error, PermissionError) else "try again"
         raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; {mine}, or copy it elsewhere.") from None
     if len(content) > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
     return content
+
+
+def _same(path: Path) -> Path:
+    """The path, or the only one in its folder that looks the same: capitals, accents, spaces, signs unseen."""
+    if path.exists() or not path.parent.is_dir():
+        return path
+    alike = [entry for entry in path.parent.iterdir() if _looks(entry) == _looks(path)]
+    return alike[0] if len(alike) == 1 else path
+
+
+def _looks(path: Path) -> str:
+    return visible(path.name).strip().casefold()
 
 
 def _instead(path: Path) -> str:
@@ -154,11 +173,13 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
         unknown = f"no picture, or a damaged one; {', '.join(FORMATS)} are read"
         sentences = {
             Claims: str(error),
+            AssertionError: "is closed, or damaged; open it again, and give it inside the with block",
             MemoryError: "needs more memory than there is; make it smaller",
             Image.DecompressionBombError: f"has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller",
             UnidentifiedImageError: f"is {kind_of(content) or unknown}",
             Exception: f"is damaged or of a rare kind ({why}); copy it again or save it as PNG",
         }
+        error = AssertionError() if "closed image" in why else error
         what = next(sentence for kind, sentence in sentences.items() if isinstance(error, kind))
         raise ImageError(f"{name} {what}.") from None
 
@@ -186,8 +207,13 @@ def _on_white(picture: Image.Image, negative: bool) -> Image.Image:
         # Of 16 bits a channel Pillow keeps 8, but all 16 of the color that is transparent.
         picture.info["transparency"] = tuple(value // 256 for value in clear)
     space = {"1": "GRAY", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
+    profile = None if picture.mode == "LAB" else profile  # which Pillow turns into sRGB by itself
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+        picture = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
+    if not profile and abs((gamma := picture.info.get("gamma", _GAMMA)) - _GAMMA) > 0.05 and space != "CMYK":
+        tone = [round(255 * (i / 255) ** (_GAMMA / gamma)) for i in range(256)]
+        picture = picture.convert(picture.mode if picture.mode == "RGBA" else "RGB")
+        picture = picture.point(tone * 3 + list(range(256)) * (picture.mode == "RGBA"))
     if change := profile and _to_srgb(bytes(profile), space):
         changed = change.apply(picture.convert(change.input_mode))
         if picture.mode == "RGBA":
@@ -239,12 +265,13 @@ def _from_array(values: np.ndarray) -> Image.Image:
         raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")
     if not values.size or values.shape[0] * values.shape[1] > MAX_PIXELS:
         raise ImageError(f"An array of shape {values.shape} has no pixels, or more than {MAX_PIXELS:,}; give another.")
-    kind, which = values.dtype.kind, f"of {values.dtype}"
+    kind, which, advice = values.dtype.kind, f"of {values.dtype}", "whole numbers from 0 to 255 or real numbers from 0 to 1"
     if kind in "biuf":
         low, high = values.min(), values.max()
         whole, deep = kind in "iu" and high <= 255, kind == "u" and values.itemsize == 2
         if low >= 0 and (whole or deep or high <= 1):
             shades = values.astype(np.float32) * (255 / (255 if whole else 65_535 if deep else 1))
             return Image.fromarray(np.rint(shades).astype(np.uint8))
-        which += f" from {low} to {high}"
-    raise ImageError(f"An array {which} is no picture; give whole numbers from 0 to 255 or real numbers from 0 to 1.")
+        which += f" from {low:g} to {high:g}"
+        advice += "; denormalize turns a processor's pixel values back" * bool(low < 0)
+    raise ImageError(f"An array {which} is no picture; give {advice}.")
