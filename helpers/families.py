@@ -191,7 +191,7 @@ def vision_encoder_of(model: PreTrainedModel) -> torch.nn.Module:
 def picture_features(model: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
     """What the vision encoder sees, one vector per picture: the mean of the tokens that the text part reads."""
     with torch.inference_mode():
-        tokens = vision_encoder_of(model)(moved(pixel_values, model)).last_hidden_state
+        tokens = vision_encoder_of(model)(pixel_values.to(model.device)).last_hidden_state
     return tokens.float().mean(dim=1).cpu()  # (pictures, patches + 1, width) → (pictures, width)
 
 
@@ -199,11 +199,6 @@ def picture_tokens(model: PreTrainedModel) -> int:
     """How many tokens the text part is given of a picture: its patches and one class token."""
     vision = vision_encoder_of(model).config
     return (vision.image_size // vision.patch_size) ** 2 + 1
-
-
-def moved(values: torch.Tensor, model: PreTrainedModel) -> torch.Tensor:
-    """The values on the model's device; real numbers in the precision of its weights."""
-    return values.to(model.device, model.dtype if values.is_floating_point() else None)
 
 
 def model_inputs(batch: Batch) -> dict[str, torch.Tensor]:
@@ -230,8 +225,8 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
         Logits (batch, positions, vocabulary) and labels (batch, positions), where positions is the number of tokens,
         less one for GIT and BLIP; -100 marks padding.
     """
-    names = ("pixel_values", "input_ids", "attention_mask", "labels")
-    return family_of(model).aligned(model, {name: moved(batch[name], model) for name in names})
+    batch = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask", "labels")}
+    return family_of(model).aligned(model, batch)
 
 
 def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, facts_of
 from helpers.creatures.facts import ABSENT
 from helpers.errors import DataError, enough_memory, number
-from helpers.families import generation_inputs, moved, tokenizer_of
+from helpers.families import generation_inputs, tokenizer_of
 from helpers.inference import pictures_read_once
 from helpers.transforms import normalized_pixels, prepare_pictures, stored_pixels
 
@@ -73,7 +73,7 @@ def sampled_captions(
     with torch.random.fork_rng(), enough_memory("sampling", batch_size=batch_size, samples=samples):
         torch.manual_seed(seed)
         for rows in prepare_pictures(split, processor).iter(batch_size):
-            pixel_values = moved(normalized_pixels(torch.stack(stored_pixels(rows)), processor), model)
+            pixel_values = normalized_pixels(torch.stack(stored_pixels(rows)), processor).to(model.device)
             inputs = generation_inputs({"pixel_values": pixel_values})
             with pictures_read_once(model.eval(), samples):
                 ids = model.generate(**inputs, **drawing, num_return_sequences=samples)  # (batch * samples, tokens)

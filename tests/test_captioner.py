@@ -20,7 +20,7 @@ from helpers.captioner import (
     saved_settings,
 )
 from helpers.data import load_captions
-from helpers.errors import SettingsError
+from helpers.errors import DataError, SettingsError
 from helpers.families import load_checkpoint
 from helpers.paths import ROOT, check_output, resolve, write_whole
 from helpers.report import save_evaluation
@@ -411,3 +411,8 @@ def test_a_captioner_behind_a_link_stays_there(settings, artifacts, tmp_path):
     assert (artifacts / "captioner").is_symlink()
     assert (tmp_path / "large-disk" / "captioner" / "model.safetensors").is_file()
     assert read_record(settings.output)["settings"]["epochs"] == 1
+
+
+def test_one_split_is_no_data_set_to_train_on(captioner, settings, dataset):
+    with pytest.raises(DataError, match="no splits"):
+        load_or_train(settings, dataset=dataset["train"])

@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from helpers.errors import CheckpointError
 from helpers.families import load_checkpoint, load_processor
+from helpers.reading.checkpoints import fault
 from tests.toolbox import git_processor, random_git, save_git
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
@@ -37,6 +38,12 @@ def test_a_pointer_of_git_lfs_is_no_file(folder, file):
     assert "git lfs pull" in sentence
 
 
+def test_a_processor_that_lacks_is_known_by_the_folder_or_by_the_message(folder):
+    (folder / "processor_config.json").unlink()
+    assert "no image processor" in fault(str(folder), ValueError("whatever a library says"))
+    assert "no image processor" in fault("me/mine", OSError("Can't load image processor for 'me/mine'. If you"))
+
+
 def test_a_pointer_is_not_read_as_a_vocabulary(folder):
     (folder / "vocab.txt").write_text(POINTER, encoding="utf-8")
     assert "vocab.txt" in said(folder, load_processor)
@@ -46,7 +53,7 @@ def test_a_pointer_is_not_read_as_a_vocabulary(folder):
     ("lacks", "named"),
     [
         (["processor_config.json"], "image processor"),
-        (["tokenizer.json"], "vocabulary"),
+        (["tokenizer.json"], "no vocabulary (tokenizer.json)"),
         (["processor_config.json", "tokenizer.json", "tokenizer_config.json"], "processor.save_pretrained"),
         (["config.json"], "no config.json"),
         (["model.safetensors"], "lacks its weights model.safetensors"),

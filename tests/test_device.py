@@ -1,6 +1,8 @@
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from helpers import training
 from helpers.captioner import fingerprint_of, load_or_train, save_captioner
 from helpers.device import check_loss, check_weights, choose_precision
 from helpers.errors import CheckpointError, SettingsError
@@ -9,7 +11,7 @@ from helpers.inference import caption_images
 from helpers.resuming import checkpoints_folder
 from helpers.training import CaptionTrainer, overfit_one_batch, training_arguments
 from helpers.transforms import CaptionCollator, CaptionTransform, prepare_pictures
-from tests.toolbox import git_processor, random_git
+from tests.toolbox import FAMILIES, git_processor, random_git
 
 FULL = {torch.float32}
 
@@ -50,8 +52,9 @@ def test_a_cpu_trains_in_bf16(settings, dataset, model, processor):
 
 def test_of_several_gpus_one_trains(settings, artifacts, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(training, "best_device", lambda: "cuda")
     found = training_arguments(settings.with_changes(precision="fp32"))
-    assert found.n_gpu <= 1
+    assert found.n_gpu == 1
     assert found.train_batch_size == settings.batch_size
 
 
@@ -67,8 +70,8 @@ def test_a_model_in_half_precision_is_trained_and_saved_in_float32(settings, dat
     trainer = CaptionTrainer(model.half(), processor, dataset, settings)
     assert kinds(trainer.model) == FULL
     trainer.model.half()
-    save_captioner(trainer)
-    assert kinds(load_checkpoint(settings.output)[0]) == FULL
+    stored = load_file(save_captioner(trainer) / "model.safetensors")
+    assert {weight.dtype for weight in stored.values()} == FULL
     prepared = prepare_pictures(dataset["train"], processor).with_transform(CaptionTransform(processor))
     batch = CaptionCollator(processor)([prepared[0]])
     half = random_git().half()
@@ -76,17 +79,13 @@ def test_a_model_in_half_precision_is_trained_and_saved_in_float32(settings, dat
     assert kinds(half) == FULL
 
 
-def test_a_model_in_half_precision_captions_pictures(talker, processor, pictures):
-    [whole] = caption_images(talker, processor, pictures[:1], max_new_tokens=3)
-    [half] = caption_images(random_git_like(talker), processor, pictures[:1], max_new_tokens=3)
-    assert half.confidence == pytest.approx(whole.confidence, rel=0.05)
-
-
-def random_git_like(model):
-    """A copy of a model in bfloat16."""
-    copy = random_git()
-    copy.load_state_dict(model.state_dict())
-    return copy.to(torch.bfloat16)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_in_half_precision_captions_pictures(family, tmp_path, pictures):
+    FAMILIES[family].save(tmp_path, ["a red cat"])
+    model, processor = load_checkpoint(str(tmp_path))
+    [whole] = caption_images(model, processor, pictures[:1], max_new_tokens=1)
+    [half] = caption_images(model.to(torch.bfloat16), processor, pictures[:1], max_new_tokens=1)
+    assert half.confidence == pytest.approx(whole.confidence, rel=0.1)
 
 
 def test_a_loss_that_is_no_number_names_its_cause():
@@ -111,7 +110,7 @@ def test_a_training_whose_loss_is_lost_ends_there_and_leaves_the_old_captioner(c
         return loss
 
     monkeypatch.setattr(CaptionTrainer, "training_step", exploding)
-    with pytest.raises(SettingsError, match="learning rate"):
+    with pytest.raises(SettingsError, match=r"at step 1, .*learning rate"):
         load_or_train(spoilt)
     assert fingerprint_of(settings.output) == before
     assert not checkpoints_folder(spoilt).exists()

@@ -3,6 +3,7 @@ import pytest
 import torch
 from datasets import Array3D, Dataset, DatasetDict, Image
 
+from helpers.creatures import ATTRIBUTES, attributes_of
 from helpers.errors import CaptioningError, DataError, ImageError
 from helpers.inference import Caption, caption_images
 from helpers.metrics import caption_metrics, score
@@ -118,10 +119,11 @@ SAID, TRUE = ["a red cat", "two dogs"], [["a red cat", "one cat"], ["three dogs"
 )
 def test_captions_in_any_form_score_the_same(given):
     references = Dataset.from_dict({"captions": TRUE})["captions"]
-    attributes = {}
-    assert caption_metrics(given, references, attributes) == caption_metrics(SAID, TRUE)
+    assert caption_metrics(given, references) == caption_metrics(SAID, TRUE)
     assert score(given, references, minus=given)["wer"]["value"] == 0
-    assert caption_metrics(iter(given), iter(TRUE)) == caption_metrics(SAID, TRUE)
+    columns = {name: ["red", "none"] for name in ATTRIBUTES}
+    assert caption_metrics(iter(given), iter(TRUE), columns) == caption_metrics(SAID, TRUE, columns)
+    assert attributes_of(given[0]) == attributes_of("a r\u00aded cat") == attributes_of("a red cat")
 
 
 @pytest.mark.parametrize(

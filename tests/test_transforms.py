@@ -1,3 +1,4 @@
+import os
 import time
 from itertools import pairwise
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from datasets import Image as ImageColumn
 from PIL import Image
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from helpers.errors import ImageError
 from helpers.reading.pictures import load_image
 from helpers.transforms import (
     IGNORED,
@@ -233,3 +235,22 @@ def test_a_long_caption_is_cut_counted_and_said_once(processor, log):
 def test_captions_that_fit_are_left_alone(processor, log):
     assert CaptionTransform(processor).tokens(["a red creature"]) == processor.tokenizer(["a red creature"]).input_ids
     assert log.records == []
+
+
+def test_a_picture_replaced_under_the_same_name_and_time_is_prepared_anew(tmp_path, processor):
+    file, table = tmp_path / "a.png", tmp_path / "rows.parquet"
+    Dataset.from_dict({"image": [str(file)], "captions": [["a square"]]}).to_parquet(table)
+
+    def prepared(color):
+        Image.new("RGB", (48, 48), color).save(file)
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+        [row] = prepare_pictures(Dataset.from_parquet(str(table), cache_dir=str(tmp_path / "cache")), processor)
+        return row["pixels"][0], row["pixels"][-1]
+
+    assert prepared("red") == (255, 0)
+    assert prepared("blue") == (0, 255)
+
+
+def test_a_damaged_picture_of_ones_own_is_said(processor):
+    with pytest.raises(ImageError, match="no picture"):
+        prepare_pictures(Dataset.from_dict({"image": [b"no picture"], "captions": [["a cat"]]}), processor)

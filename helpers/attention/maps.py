@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from helpers.errors import CaptioningError
-from helpers.families import FAMILIES, aligned, family_of, model_inputs, moved, picture_tokens, tokenizer_of
+from helpers.families import FAMILIES, aligned, family_of, model_inputs, picture_tokens, tokenizer_of
 from helpers.inference import word_places
 from helpers.reading.pictures import load_image
 from helpers.transforms import normalized_pixels, picture_pixels
@@ -65,7 +65,7 @@ def word_attention(
     model.eval()
     pixels = picture_pixels([load_image(image)], processor)  # (1, 3, height, width)
     if caption is None:
-        values = moved(normalized_pixels(pixels, processor), model)
+        values = normalized_pixels(pixels, processor).to(model.device)
         made = model.generate(pixel_values=values, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens)
         token_ids = made[0].tolist()  # (tokens,): one picture alone has no padding
     else:
@@ -200,7 +200,7 @@ def aligned_attention(
         CaptioningError: as `patch_grid`.
     """
     rows, columns = patch_grid(model)
-    inputs = {name: moved(value, model) for name, value in model_inputs(batch).items()}
+    inputs = {name: value.to(model.device) for name, value in model_inputs(batch).items()}
     tokens = batch["input_ids"].shape[1]
     outputs = model(**inputs, logits_to_keep=tokens, use_cache=False, output_attentions=True)
     attention = torch.stack(outputs.attentions)  # (layers, batch, heads, picture + tokens, picture + tokens)
