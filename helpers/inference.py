@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from helpers.errors import enough_memory, number
-from helpers.families import end_token_id, family_of, generation_inputs, moved, tokenizer_of
+from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
 from helpers.reading.given import list_of_pictures
 from helpers.reading.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
@@ -86,7 +86,7 @@ def caption_batch(
     lower = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     with enough_memory("captioning", **lower), pictures_read_once(model.eval(), num_beams):
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
-        pixel_values = moved(normalized_pixels(pixels, processor), model)  # float, the same shape
+        pixel_values = normalized_pixels(pixels, processor).to(model.device, model.dtype)  # float, the same shape
         out = model.generate(
             **generation_inputs({"pixel_values": pixel_values}),
             num_beams=num_beams,

@@ -21,12 +21,12 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict
 from PIL import Image
 
-from helpers import inference, training
+from helpers import folder, inference, training
 from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
 from helpers.errors import CaptioningError, enough_memory
 from helpers.families import load_checkpoint
-from helpers.folder import caption_folder, captioning, written
+from helpers.folder import caption_folder
 from helpers.hub import share
 from helpers.inference import Caption, caption_images
 from helpers.notebook import serve_folder
@@ -302,7 +302,7 @@ def _(room):
     def no_space(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    room.monkeypatch.setattr(written, "write_whole", no_space)
+    room.monkeypatch.setattr(folder, "write_whole", no_space)
     caption_photos(room, write="txt")
 
 
@@ -344,7 +344,7 @@ def _(room):
         with enough_memory("captioning", batch_size=batch_size):
             full()
 
-    room.monkeypatch.setattr(captioning, "caption_batch", short)
+    room.monkeypatch.setattr(folder, "caption_batch", short)
     caption_photos(room, batch_size=2)
 
 

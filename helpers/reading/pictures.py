@@ -40,7 +40,7 @@ with suppress(ImportError):
     pillow_heif.register_heif_opener()
     FORMATS, SUFFIXES = (*FORMATS, "HEIF"), (*SUFFIXES, ".heic", ".heif")
 TIMEOUT = 10  # seconds, for everything that an address takes
-PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES  # programs that make pictures write there how; Pillow refuses more than 1 MB
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES  # some programs write megabytes of how they made a picture
 # Pillow makes a list of all entries of an EXIF block, each as long as it says; one JPEG segment holds this much.
 _MAX_EXIF = 65_536
 _GAMMA = 0.45455  # of a PNG whose numbers are taken as they are
@@ -93,10 +93,8 @@ def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
         return bytes(source), "The picture"
     if not isinstance(source, (str, os.PathLike)) or not (name := os.fsdecode(source)):
         shortened = reprlib.repr(source)  # which is quick for a list of a million, too
-        several = hasattr(source, "__len__") and len(source) > 1
-        what = f"This {type(source).__name__}" if several else shortened
-        advice = "one of the pictures in it" if several else "a path, an address, bytes, an array or a PIL picture"
-        raise ImageError(f"{what} is no picture; give {advice}.")
+        what = shortened if len(shortened) <= 60 else f"This {type(source).__name__}"
+        raise ImageError(f"{what} is no picture; give a path, an address, bytes, an array or a PIL picture.")
     name = name.strip()
     scheme = name.partition(":")[0].lower()
     if scheme == "data":
@@ -265,7 +263,8 @@ def _from_array(values: np.ndarray) -> Image.Image:
         raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")
     if not values.size or values.shape[0] * values.shape[1] > MAX_PIXELS:
         raise ImageError(f"An array of shape {values.shape} has no pixels, or more than {MAX_PIXELS:,}; give another.")
-    kind, which, advice = values.dtype.kind, f"of {values.dtype}", "whole numbers from 0 to 255 or real numbers from 0 to 1"
+    kind, which = values.dtype.kind, f"of {values.dtype}"
+    advice = "whole numbers from 0 to 255 or real numbers from 0 to 1"
     if kind in "biuf":
         low, high = values.min(), values.max()
         whole, deep = kind in "iu" and high <= 255, kind == "u" and values.itemsize == 2
