@@ -12,8 +12,10 @@ from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
+from helpers.device import check_scores
 from helpers.errors import enough_memory, number
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
+from helpers.pairs import check_pair
 from helpers.reading.given import list_of_pictures
 from helpers.reading.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
@@ -61,6 +63,7 @@ def caption_images(
         MemoryShortage: there is too little memory; the message says which numbers to lower.
     """
     images = list_of_pictures(images)
+    check_pair(model, processor)
     numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     numbers = {name: number(name, value, 1) for name, value in numbers.items()}
     captions, kept = [], []
@@ -92,6 +95,7 @@ def caption_batch(
             num_beams=num_beams,
             max_new_tokens=max_new_tokens,
             do_sample=False,  # the same caption each time
+            num_return_sequences=1,  # whatever the checkpoint says
             return_dict_in_generate=True,
             output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
         )
@@ -99,7 +103,8 @@ def caption_batch(
             out.sequences, out.scores, getattr(out, "beam_indices", None), normalize_logits=True
         )  # log-probabilities of the tokens chosen: (batch, new tokens)
     new = out.sequences[:, -scores.shape[1] :]  # (batch, new tokens), without the start token
-    return [_caption(ids, logs, processor) for ids, logs in zip(new.cpu(), scores.float().cpu(), strict=True)]
+    logs = check_scores(scores.float().cpu())
+    return [_caption(*pair, processor) for pair in zip(new.cpu(), logs, strict=True)]
 
 
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:

@@ -15,11 +15,12 @@ from helpers.device import OneDevice, best_device, check_loss, choose_precision
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
+from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
 from helpers.resuming import best_row, checkpoints_folder, improved, resumable
-from helpers.settings import Settings
+from helpers.settings import Settings, own_settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
 
@@ -120,16 +121,19 @@ class CaptionTrainer(Trainer):
     def __init__(
         self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
     ):
-        check_output(settings.output, settings.checkpoint)
+        check_output(own_settings(settings).output, settings.checkpoint)
+        check_pair(model, processor, learn=True)
         learnt, held_out = own_splits(dataset, "train", "validation").values()
-        self.settings, self.data = settings, data or fingerprint(learnt)
-        self.base = fingerprint_of_weights(settings.checkpoint)
+        self.settings, self.data, self.base = (
+            settings,
+            data or fingerprint(learnt),
+            fingerprint_of_weights(settings.checkpoint),
+        )
         vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
         transform = CaptionTransform(processor, seed=settings.seed)
         train = prepare_pictures(learnt, processor).with_transform(transform)
         check_captions([text for captions in learnt["captions"] for text in captions], transform, settings)
-        always_the_first = CaptionTransform(processor, sample=False)  # one loss for every epoch
-        validation = prepare_pictures(held_out, processor).with_transform(always_the_first)
+        validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
         super().__init__(
             model=model,
             args=training_arguments(settings),
