@@ -12,10 +12,12 @@ import jiwer
 import numpy as np
 
 from helpers.metrics import align_words, nearest_alignments, normalize, normalized
+from helpers.reading.given import lists_of_texts
 
 
 def nearest_references(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
     """The reference that the word error rate compares each caption with: (pictures,); see `word_errors`."""
+    predictions, references = lists_of_texts(predictions, references)
     nearest = nearest_alignments(predictions, references)
     return [group[place] for (place, _), group in zip(nearest, references, strict=True)]
 
@@ -37,6 +39,7 @@ def worst_captions(
     Returns:
         Rows with the keys picture (its number in the split), caption, reference (the nearest one) and errors (words).
     """
+    predictions, references = lists_of_texts(predictions, references)
     sure = [0.0] * len(predictions) if confidences is None else confidences
     rows = []
     for i, (place, out) in enumerate(nearest_alignments(predictions, references)):

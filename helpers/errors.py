@@ -103,7 +103,6 @@ def number(
         kind: it is none, or out of its range; True and False are none.
     """
     held = value.item() if getattr(value, "ndim", None) == 0 else value
-    held = int(held) if whole and isinstance(held, float) and held.is_integer() else held
     is_number = isinstance(held, int if whole else (int, float)) and not isinstance(held, bool)
     if not is_number or not low <= held <= high or (above and held == low):
         range_ = f"above {low} up" if above else f"from {low}"

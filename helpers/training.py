@@ -19,7 +19,7 @@ from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
-from helpers.resuming import best_row, checkpoints_folder, improved, resumable
+from helpers.resuming import best_row, checkpoints_folder, improved, resumable, unfinished
 from helpers.settings import Settings, own_settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
@@ -124,11 +124,8 @@ class CaptionTrainer(Trainer):
         check_output(own_settings(settings).output, settings.checkpoint)
         check_pair(model, processor, learn=True)
         learnt, held_out = own_splits(dataset, "train", "validation").values()
-        self.settings, self.data, self.base = (
-            settings,
-            data or fingerprint(learnt),
-            fingerprint_of_weights(settings.checkpoint),
-        )
+        self.settings, self.data = settings, data or fingerprint(learnt)
+        self.base = fingerprint_of_weights(settings.checkpoint)
         vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
         transform = CaptionTransform(processor, seed=settings.seed)
         train = prepare_pictures(learnt, processor).with_transform(transform)
@@ -172,8 +169,10 @@ class CaptionTrainer(Trainer):
         scores = super().evaluate(*args, **kwargs)
         return scores | {"eval_best_step": (best_row(self.state.log_history) or {"step": 0})["step"]}
 
-    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
-        """Trains. It can be stopped and continued; see `resumable`."""
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Trains. It can be stopped and continued; see `resumable`. True continues where there is what to continue."""
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = str(unfinished(self.settings, self.data, self.base) or "") or None
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
         with resumable(self, fresh=resume_from_checkpoint is None), enough_memory("training", **values):
             output = super().train(resume_from_checkpoint, **kwargs)

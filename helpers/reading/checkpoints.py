@@ -83,7 +83,8 @@ def _faults(folder: Path) -> Iterator[str]:
         yield "holds an adapter and no whole model; save what PEFT's merge_and_unload() makes of it and its base"
     if "config.json" not in names:
         inside = sorted((file.parent.name for file in folder.glob("*/config.json")), key=lambda name: (len(name), name))
-        yield f"has no config.json, so it is no checkpoint; {f'name the folder {inside[-1]} in it' if inside else _AGAIN}"
+        mend = f"name the folder {inside[-1]} in it" if inside else _AGAIN
+        yield f"has no config.json, so it is no checkpoint; {mend}"
     for name in names:
         if name.endswith(("config.json", ".index.json")) or (name in _WORDS and name.endswith(".json")):
             with suppress(ValueError, RecursionError):
