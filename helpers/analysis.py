@@ -17,7 +17,6 @@ from helpers.reading.given import lists_of_texts
 
 def nearest_references(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
     """The reference that the word error rate compares each caption with: (pictures,); see `word_errors`."""
-    predictions, references = lists_of_texts(predictions, references)
     nearest = nearest_alignments(predictions, references)
     return [group[place] for (place, _), group in zip(nearest, references, strict=True)]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
@@ -76,24 +75,15 @@ def caption_images(
 
 
 @torch.inference_mode()
-def caption_batch(
-    model: PreTrainedModel,
-    processor: Any,
-    pictures: Sequence[Image.Image],
-    *,
-    batch_size: int,
-    num_beams: int,
-    max_new_tokens: int,
-) -> list[Caption]:
-    """What `caption_images` does with each batch: RGB pictures as `load_image` gives them, at least one."""
-    lower = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    with enough_memory("captioning", **lower), pictures_read_once(model.eval(), num_beams):
+def caption_batch(model: PreTrainedModel, processor: Any, pictures: list[Any], **numbers: int) -> list[Caption]:
+    """What `caption_images` does with each batch and its numbers: RGB pictures of `load_image`, at least one."""
+    with enough_memory("captioning", **numbers), pictures_read_once(model.eval(), numbers["num_beams"]):
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
         pixel_values = normalized_pixels(pixels, processor).to(model.device, model.dtype)  # float, the same shape
         out = model.generate(
             **generation_inputs({"pixel_values": pixel_values}),
-            num_beams=num_beams,
-            max_new_tokens=max_new_tokens,
+            num_beams=numbers["num_beams"],
+            max_new_tokens=numbers["max_new_tokens"],
             do_sample=False,  # the same caption each time
             num_return_sequences=1,  # whatever the checkpoint says
             return_dict_in_generate=True,

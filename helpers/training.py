@@ -1,6 +1,5 @@
 """Training: the loss, overfitting one batch, training arguments, and a Trainer that evaluates generated captions."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,12 +18,10 @@ from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
-from helpers.resuming import best_row, checkpoints_folder, improved, resumable, unfinished
+from helpers.resuming import best_row, checkpoints_folder, resumable, say_if_worse, unfinished
 from helpers.settings import Settings, own_settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
-
-logger = logging.getLogger(__name__)
 
 
 def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -42,7 +39,6 @@ def overfit_one_batch(
     Args:
         model: is changed; give it a copy.
         batch: as `CaptionCollator` makes it.
-        steps, learning_rate: of AdamW.
 
     Returns:
         The loss before each step, in nats per token.
@@ -82,7 +78,6 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         eval_strategy="steps",
         eval_steps=0.25,  # of the training: four times
         eval_on_start=True,
-        save_strategy="steps",
         save_steps=0.25,
         save_total_limit=2,  # the best checkpoint and the newest
         load_best_model_at_end=True,
@@ -171,14 +166,10 @@ class CaptionTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Trains. It can be stopped and continued; see `resumable`. True continues where there is what to continue."""
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = str(unfinished(self.settings, self.data, self.base) or "") or None
+        at = resume_from_checkpoint
+        at = unfinished(self.settings, self.data, self.base) if at is True else at
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
-        with resumable(self, fresh=resume_from_checkpoint is None), enough_memory("training", **values):
-            output = super().train(resume_from_checkpoint, **kwargs)
-            if not improved(self.state.log_history):
-                logger.warning(
-                    "No step was better on the validation split than the model before training; the best of them is "
-                    "kept. Train for more epochs, at another learning rate, or on more pictures."
-                )
+        with resumable(self, fresh=at is None), enough_memory("training", **values):
+            output = super().train(at and str(at), **kwargs)
+            say_if_worse(self.state.log_history)
             return output
