@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -132,6 +133,12 @@ def test_what_announces_no_length_is_read():
     for start, content in ((b"", PICTURE), (b"Transfer-Encoding: chunked\r\n", parts)):
         with server(says(OK, start, b"\r\n", content)) as (host, _):
             assert load_locally(f"http://{host}/a").size == (12, 8)
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)])
+def test_what_a_server_packs_unasked_is_unpacked(coding, pack):
+    with server(says(OK, f"Content-Encoding: {coding}\r\n\r\n".encode(), pack(PICTURE))) as (host, _):
+        assert load_locally(f"http://{host}/a").size == (12, 8)
 
 
 # Answers that are none

@@ -61,15 +61,6 @@ def kind_of(content: bytes) -> str:
     return next((what for sign, what in _SIGNS.items() if re.match(sign, start, re.DOTALL | re.IGNORECASE)), "")
 
 
-def is_picture(source: Any) -> bool:
-    """Whether this is one picture, or what names or holds one, and no list of them; nothing is read."""
-    if hasattr(source, "keys"):
-        return any(is_picture(source.get(key)) for key in ("image", "bytes", "path"))
-    shape = getattr(source, "shape", ()) if hasattr(source, "__array__") else ()
-    one = len(shape) == 2 or (len(shape) == 3 and (shape[0] in _CHANNELS or shape[2] in _CHANNELS))
-    return one or isinstance(source, _PLAIN) or hasattr(source, "read")
-
-
 def one_of(source: Any, max_bytes: int) -> Any:
     """What a row, a list of one, an open file or a tensor holds: a PIL picture, an array, bytes or a path.
 
