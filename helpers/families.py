@@ -100,8 +100,8 @@ def family_of(model: PreTrainedModel) -> Family:
     kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)  # of what wraps one, too
     if kind in FAMILIES:
         return FAMILIES[kind]
-    advice = f"choose one of {', '.join(FAMILIES)}, and give the model itself (model.module of what wraps it)"
-    raise CheckpointError(f"A {kind} model is of no known family; {advice}.")
+    advice = "give the model and then its processor; of what wraps a model, model.module"
+    raise CheckpointError(f"A {kind} is no captioner of a known family ({', '.join(FAMILIES)}); {advice}.")
 
 
 def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrainedModel, ProcessorMixin]:

@@ -193,7 +193,7 @@ def test_pictures_of_a_table_or_in_few_bits_are_taken(talker, processor, tmp_pat
 
 def test_what_is_no_pair_of_a_model_and_its_processor_is_told(talker, processor, settings, dataset):
     pictures = [noise(0)]
-    with pytest.raises(CheckpointError, match="GitProcessor model"):
+    with pytest.raises(CheckpointError, match="A GitProcessor is no captioner"):
         caption_images(processor, talker, pictures)
     with pytest.raises(CheckpointError, match=r"model\.module"):
         caption_images(torch.nn.DataParallel(talker), processor, pictures)

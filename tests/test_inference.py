@@ -192,7 +192,7 @@ def test_caption_images_reads_each_picture_once(talker, processor, pictures, bea
 
 def test_one_caption_a_picture_whatever_the_checkpoint_says(processor, pictures):
     model = random_git(0.5)
-    model.generation_config.num_return_sequences = 3
+    model.generation_config.num_beams, model.generation_config.num_return_sequences = 4, 3
     for beams in (1, 4):
         assert len(caption_images(model, processor, pictures, num_beams=beams, max_new_tokens=3)) == len(pictures)
 

@@ -111,7 +111,7 @@ def list_of_pictures(images: Any) -> Sequence[Any]:
     shown = shown if axes == 1 or several else f"An array of shape {tuple(images.shape)}"
     advice = "give a list of the pictures in it" if several else "put one picture in brackets: [picture]"
     if isinstance(images, (str, os.PathLike)) and os.path.isdir(images):
-        advice = "give the folder to caption_folder"
+        shown, advice = os.fspath(images), "give the folder to caption_folder"
     raise ImageError(f"{shown} is no list of pictures; {advice}.")
 
 
@@ -151,9 +151,7 @@ def each_caption(captions: Any) -> list[str]:
     Raises:
         CaptioningError: there are none, or one of them is no text.
     """
-    groups = [
-        [group] if isinstance(group, str) else group for group in _listed(captions, "The captions are", "give texts")
-    ]
+    groups = [[group] if isinstance(group, str) else group for group in _listed(captions, "The captions are")]
     return [text for i, group in enumerate(groups) for text in _listed(group, f"The captions of picture {i} are")]
 
 

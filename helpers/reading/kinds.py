@@ -44,9 +44,9 @@ _SIGNS = {
 # The same of names that lead to no file.
 _NAMES = {
     r"iVBORw0KGgo|/9j/|R0lGOD|UklGR": "the text (base64) of a picture; decode it, or give data:image/png;base64,…",
-    r"www\.|//\w": "an address without its beginning; write https:// before it",
-    r"['\"]": "no file; leave out the quotation marks inside the name",
-    r".*\\": "no file; write slashes in place of backslashes, and a path of this machine",
+    r"www\.|//\w": "an address without its beginning; give it with https:// before it",
+    r"['\"]": "no file; give the name without the quotation marks in it",
+    r".*\\": "no file; give a path of this machine, with slashes in place of backslashes",
 }
 
 

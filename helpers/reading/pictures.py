@@ -111,7 +111,8 @@ def _file(name: str) -> bytes:
     try:
         path = _same(resolve(name))
         if not path.is_file():
-            raise ImageError(f"{name} is {kind_of_name(name) or _instead(path)}.")
+            start = name if len(name) < 200 else f"{name[:40]}…"
+            raise ImageError(f"{start} is {kind_of_name(name) or _instead(path)}.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except SettingsError as error:
