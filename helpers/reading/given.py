@@ -23,12 +23,11 @@ def part_of(processor: Any, part: str) -> Any:
     Raises:
         CheckpointError: it has none.
     """
-    if part == "tokenizer" and hasattr(processor, "batch_decode") and not hasattr(processor, part):
-        return processor
-    if not hasattr(processor, part):
+    found = getattr(processor, part, processor if part == "tokenizer" and hasattr(processor, "decode") else None)
+    if found is None:
         advice = "give the model and then the processor, as load_checkpoint returns them"
         raise CheckpointError(f"This {type(processor).__name__} is no processor, for it has no {part}; {advice}.")
-    return getattr(processor, part)
+    return found
 
 
 def own_splits(dataset: Any, *wanted: str) -> DatasetDict:
