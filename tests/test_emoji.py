@@ -89,6 +89,7 @@ def test_a_name_belongs_to_one_emoji_and_every_emoji_has_keywords(rows, language
         )
 
 
+@pytest.mark.slow
 def test_every_picture_is_small_and_in_colour_and_looks_like_no_other(stored):
     pictures = [Image.open(io.BytesIO(content)) for content in stored]
     assert {(p.size, p.mode, p.format) for p in pictures} == {((SIZE, SIZE), "RGB", "WEBP")}

@@ -26,6 +26,7 @@ def test_names_of_one_language_are_the_captions(korean):
     assert set(korean["test"]["artist"]) == {"fluent"}
 
 
+@pytest.mark.slow
 def test_the_same_rows_are_divided_by_combination():
     divided = load_captions("data/emoji", caption_columns="name_en", split_column="by_combination")
     assert {split: len(dataset) for split, dataset in divided.items()} == COUNTS["by_combination"]

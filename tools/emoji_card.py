@@ -42,9 +42,11 @@ CARD = """
 # Emoji by five artists
 
 {pictures:,} pictures of {emoji:,} emoji, drawn by the designers of five sets, each with the name and the keywords that
-Unicode CLDR gives it in English, Korean, Chinese, Arabic and Spanish. Nobody of this project drew or named any of it,
-which is what it is for: [Pocket Creatures](../pocket-creatures/README.md) teaches, because every fact about them is
-known, and these pictures test, because nobody arranged them.
+Unicode CLDR gives it in English, Korean, Chinese, Arabic and Spanish. The course teaches with
+[Pocket Creatures](../pocket-creatures/README.md), because every fact about them is known. These pictures are there to
+test it, because nobody in this project drew or named them.
+
+In the project's folder:
 
 ```python
 from datasets import load_dataset
@@ -67,7 +69,7 @@ load_captions("data/emoji", caption_columns="name_en", split_column="by_combinat
 | `group`, `subgroup` | where Unicode's list puts it |
 | `version` | the version of Emoji that brought it |
 | `skin_tone` | whether it has variants in skin tones, which are not here |
-| `family`, `first`, `second` | for names that are made of two parts, the kind of name and its parts; else empty |
+| `family`, `first`, `second` | for names that are made of two parts: the kind of name, and the two parts; else empty |
 | `license` | of the picture: {licenses} |
 | `by_artist`, `by_combination` | its split in each division: train, validation or test |
 
@@ -79,16 +81,16 @@ Rows follow Unicode's list; the artists of one emoji stand side by side.
 
 ## Two divisions
 
-**By artist**, the default: the files are divided so. The test split holds all pictures by {unseen}, and no other split
-holds any: the same things, drawn by a hand that was never seen. Of the three artists who drew everything, {unseen} is the
-one whose pictures look least like those of the others. The validation split holds a tenth of the other artists'
-pictures, each of an emoji that another of them shows in training. So choices are made without a look at the unseen
-artist (Gulrajani and Lopez-Paz, 2021, call that training-domain validation).
+**By artist**, the default: the files are divided in this way. The test split holds all pictures by {unseen}, and no
+other split holds any: the same things, in a style that training never showed. Of the three artists who drew everything,
+{unseen} is the one whose pictures look least like those of the others. The validation split holds a tenth of the other
+artists' pictures, each of an emoji that another of them shows in training. So you can choose between models without a
+look at the unseen artist (Gulrajani and Lopez-Paz, 2021, call that training-domain validation).
 
 **By combination**: {made} names are made of two parts, as "blue heart" is. {test} of them are for the test and
-{validation} for validation, drawn by the same rule, each with the pictures of all artists. Every other name is in
-training, and so is each part of those held out, in another name. A captioner must put together what it has only seen
-apart.
+{validation} for validation, chosen in the same way, each with the pictures of all artists. Every other name is in
+training. So is each part of the names held out, in another name: a captioner must put together what it has only seen
+apart. A checksum of the names decides which are held out.
 
 | split | pictures, by artist | emoji | pictures, by combination | emoji |
 | --- | --- | --- | --- | --- |
@@ -98,47 +100,51 @@ apart.
 | --- | --- | --- | --- |
 {families}
 
-No picture stands in two splits: any two differ by at least {same:g} of 255 (root mean square), both shrunk to 16 x 16
-pixels. A checksum of the names decides what is held out. `data_report` still counts some as nearly the same as one in
-another split: its hash sees no colours, so hearts of two colours are alike to it, and some people differ by a hairline.
+No picture stands in two splits: any two of the set differ by at least {same:g} of 255 (root mean square), both shrunk
+to 16 x 16 pixels. `data_report` still counts some as nearly the same as one in another split: its hash sees no colours,
+so hearts of two colours are alike to it, and some pictures of people differ very little.
 
 **A line to beat.** By artist, the name of the training picture that is most alike (cosine of 24 x 24 pixels around what
 is drawn, the mean taken off) is right for {line[validation]:.1%} of the validation pictures and {line[test]:.1%} of the
-test pictures. It is a simple rule, and a better one can be thought of. By combination it is never right: no training
-picture has a name that is held out.
+test pictures. It is a simple rule, and better ones are possible. By combination it is never right: no training picture
+has a name that is held out.
 
 ## How it was made
 
-`make emoji` in the project's folder builds it again, from packages alone. It needs npm, and Debian's apt-get for
-`{list}`, whose list of emoji is cut at version {newest:g}; and resvg-py {resvg}, which draws. What was changed: each
-drawing was drawn on white at {size} x {size} pixels, in the middle where it is not square, reduced to at most {colors}
-colours, and stored as WebP without further loss. Names and keywords are those of Unicode CLDR {cldr} (npm
-{annotations}), without signs that cannot be seen.
+`make emoji` in the project's folder builds it again, from packages alone. It needs npm; Debian's apt-get for
+`{list}`, whose list of emoji is cut at version {newest:g}; and resvg-py {resvg}, which draws.
+
+**What was changed.** Each drawing was drawn on white at {size} x {size} pixels, in the middle where it is not square,
+reduced to at most {colors} colours, and stored as WebP without further loss. Names and keywords are those of Unicode
+CLDR {cldr} (npm {annotations}), without signs that cannot be seen.
 
 | left out | how many |
 | --- | --- |
 {left_out}
 
-Of a repeated picture the plainer name stayed; most are a man or a woman drawn as the person. What misleads: EmojiOne's
-"water pistol", which is a revolver, and Fluent's "white square button", whose frame is lost on white.
+Where an artist drew two emoji alike, the plainer name stayed; in most of these a man or a woman is drawn as the person.
+The pictures that mislead are EmojiOne's "water pistol", which is a revolver, and Fluent's "white square button", whose
+frame is lost on white.
 
 ## What is sensitive and kept
 
-A class may meet cigarettes, alcohol, weapons, a coffin and a skull, pigs, houses of worship and religious signs, a
-headscarf and a turban, a pregnant man. Filter by `subgroup` or `emoji` where that matters. Flags and variants in skin
-tones are left out as a whole; the people here have the unnatural colour that their artist chose for "no skin tone".
+A class may meet cigarettes, alcohol, gambling, weapons, a syringe, a coffin and a skull, pigs, houses of worship and
+religious signs, a headscarf and a turban, a pregnant man. Filter by `subgroup` or `emoji` where that matters. Flags and
+variants in skin tones are left out as a whole; the people here have the unnatural colour that their artist chose for
+"no skin tone".
 
 ## Limits
 
-- A caption is a name of about two words. This is naming, not describing: no sentences, no relations. Word error rates
-  are blunt on it; count exact names, or keywords.
+- A caption is a name of about two words. This is naming, not describing: no sentences, no relations. A word error rate
+  says little of so short a text; count exact names, or keywords.
 - {unique:.0%} of the English words stand in one name only, and an emoji has at most five pictures. Little can be learnt
   about such a word.
-- Person, man and woman are told apart by a hairline, and sometimes by nothing. Report them apart.
+- Person, man and woman differ very little, and sometimes not at all. Report them separately.
 - White things on white are faint. Some drawings are ambiguous: a clock with two hands of one length shows two times.
-- The names are those of Unicode's editors: many Chinese ones name the meaning and not the thing, and languages differ
-  in what they say of people. Nobody of this project checked them as a native speaker.
-- What is told here is how these five sets look. No score says anything about photographs.
+- The names are those that Unicode publishes. Many Chinese ones name the meaning and not the thing, and languages differ
+  in what they say of people. A few do not fit: the Arabic name of the mahjong tile speaks of a Japanese game. No native
+  speaker checked them for this project.
+- A score on these pictures is about drawings in five styles. It says nothing about photographs.
 
 ## Licences
 
@@ -147,17 +153,18 @@ Unicode-3.0. [LICENSE.md](LICENSE.md) says what each covers. The full texts lie 
 
 {texts}
 
-That of MIT, with its line "Copyright (c) Microsoft Corporation.", is the Fluent Emoji project's own. Iconify's package
-of the drawings holds no licence text; this one, a wrapper of Fluent Emoji, does.
+The text of MIT, with its line "Copyright (c) Microsoft Corporation.", is the Fluent Emoji project's own. Iconify's
+package of the drawings holds no licence text; the one named here, another package of Fluent Emoji, does.
 
 EmojiOne's package 2.2.7 says in its LICENSE.md:
 
 {quote}
 
 Its package.json disagrees and says `{package}`. Its README says that artwork of versions before 2.0.0 is under
-CC BY-SA 4.0, and artwork from 2.0.0 on under CC BY 4.0. Nothing of a later version is here: do not assume that its licence is the same.
+CC BY-SA 4.0, and artwork from 2.0.0 on under CC BY 4.0. So the pictures here are taken to be under CC BY 4.0. Nothing of
+a later version is here: do not assume that its licence is the same.
 
-No endorsement: Google, Twitter, Microsoft, EmojiOne and Unicode did not make this set, and do not stand behind it. Noto,
+**No endorsement.** Google, Twitter, Microsoft, EmojiOne and Unicode did not make this set, and do not stand behind it. Noto,
 Twemoji, Fluent, EmojiOne and Unicode are their owners' names.
 """  # noqa: E501
 
@@ -165,6 +172,10 @@ LICENSE_HEAD = """# Licences of this data set
 
 | licence | what it covers |
 | --- | --- |
+"""
+LICENSE_END = """
+Every picture was changed: it was drawn on white, small and with few colours. The [card](README.md) says how, and what
+EmojiOne's package says of its licence. None of those named here made this set, and none endorses it.
 """
 
 
@@ -177,7 +188,7 @@ def licenses() -> str:
         f"names, keywords, list of emoji: Unicode, Inc., CLDR {CLDR}, https://cldr.unicode.org"
     )
     rows = table([f"[{name}](licenses/{name}.txt)", "; ".join(what)] for name, what in covers.items())
-    return f"{LICENSE_HEAD}{rows}\n\nThe [card](README.md) says what was changed.\n"
+    return f"{LICENSE_HEAD}{rows}\n{LICENSE_END}"
 
 
 def table(rows: Iterable[Sequence[object]]) -> str:
