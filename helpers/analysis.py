@@ -12,6 +12,7 @@ import jiwer
 import numpy as np
 
 from helpers.metrics import align_words, nearest_alignments, normalize, normalized
+from helpers.reading.given import lists_of_texts
 
 
 def nearest_references(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
@@ -37,6 +38,7 @@ def worst_captions(
     Returns:
         Rows with the keys picture (its number in the split), caption, reference (the nearest one) and errors (words).
     """
+    predictions, references = lists_of_texts(predictions, references)
     sure = [0.0] * len(predictions) if confidences is None else confidences
     rows = []
     for i, (place, out) in enumerate(nearest_alignments(predictions, references)):

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import reprlib
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,7 +22,7 @@ from helpers.paths import RECORD, beside, captioner_folder, check_output, move_a
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_file, fingerprint_of_weights
 from helpers.resuming import other_base, unfinished
-from helpers.settings import Settings, profile_name
+from helpers.settings import Settings, own_settings, profile_name
 from helpers.training import CaptionTrainer
 
 logger = logging.getLogger(__name__)
@@ -164,8 +163,7 @@ def load_or_train(
     Raises:
         SettingsError: these are no Settings, or what they name cannot be written to.
     """
-    if not isinstance(settings, Settings):
-        raise SettingsError(f"{reprlib.repr(settings)} is no Settings; write load_or_train(Settings.tiny()).")
+    settings = own_settings(settings)
     dataset = None if dataset is None else own_splits(dataset, "train", "validation")
     record = finish_saving(settings.output)
     data = fingerprint(dataset["train"]) if record and dataset else None

@@ -73,6 +73,14 @@ def check_loss(loss: torch.Tensor, step: int, learning_rate: float, precision: s
     )
 
 
+def check_scores(scores: torch.Tensor) -> torch.Tensor:
+    """The log-probabilities of generated tokens as they are; CheckpointError where one of them is nan."""
+    if scores.isnan().any():
+        advice = "load it again in float32, or name another"
+        raise CheckpointError(f"What this model says is {scores.min().item()}, for its weights are spoilt; {advice}.")
+    return scores
+
+
 def check_weights(model: PreTrainedModel) -> PreTrainedModel:
     """The model, with its weights as float32 numbers, whatever they were stored as.
 

@@ -27,6 +27,7 @@ from transformers import (
 from helpers.device import best_device
 from helpers.errors import CheckpointError, enough_memory, readable
 from helpers.reading.checkpoints import check_missing, fault, refuse_pointers
+from helpers.reading.given import part_of
 from helpers.reading.locate import locate
 
 Batch = Mapping[str, torch.Tensor]
@@ -96,9 +97,11 @@ FAMILIES = {
 
 def family_of(model: PreTrainedModel) -> Family:
     """What is known of a model's family, or a CheckpointError where it is of another."""
-    if (kind := model.config.model_type) in FAMILIES:
+    kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)  # of what wraps one, too
+    if kind in FAMILIES:
         return FAMILIES[kind]
-    raise CheckpointError(f"A {kind} model is of no known family; choose one of {', '.join(FAMILIES)}.")
+    advice = "give the model and then its processor; of what wraps a model, model.module"
+    raise CheckpointError(f"A {kind} is no captioner of a known family ({', '.join(FAMILIES)}); {advice}.")
 
 
 def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -170,12 +173,12 @@ def _readable(name: str) -> AbstractContextManager:
 
 def image_processor_of(processor: Any) -> Any:
     """The part of a processor that prepares pictures."""
-    return processor.image_processor
+    return part_of(processor, "image_processor")
 
 
 def tokenizer_of(processor: Any) -> Any:
     """The part of a processor that turns text into tokens and back."""
-    return processor.tokenizer
+    return part_of(processor, "tokenizer")
 
 
 def end_token_id(tokenizer: Any) -> int:

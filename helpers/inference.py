@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
+from helpers.device import check_scores
 from helpers.errors import enough_memory, number
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
+from helpers.pairs import check_pair
 from helpers.reading.given import list_of_pictures
 from helpers.reading.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
@@ -61,6 +62,7 @@ def caption_images(
         MemoryShortage: there is too little memory; the message says which numbers to lower.
     """
     images = list_of_pictures(images)
+    check_pair(model, processor)
     numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     numbers = {name: number(name, value, 1) for name, value in numbers.items()}
     captions, kept = [], []
@@ -73,25 +75,17 @@ def caption_images(
 
 
 @torch.inference_mode()
-def caption_batch(
-    model: PreTrainedModel,
-    processor: Any,
-    pictures: Sequence[Image.Image],
-    *,
-    batch_size: int,
-    num_beams: int,
-    max_new_tokens: int,
-) -> list[Caption]:
-    """What `caption_images` does with each batch: RGB pictures as `load_image` gives them, at least one."""
-    lower = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    with enough_memory("captioning", **lower), pictures_read_once(model.eval(), num_beams):
+def caption_batch(model: PreTrainedModel, processor: Any, pictures: list[Any], **numbers: int) -> list[Caption]:
+    """What `caption_images` does with each batch and its numbers: RGB pictures of `load_image`, at least one."""
+    with enough_memory("captioning", **numbers), pictures_read_once(model.eval(), numbers["num_beams"]):
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
-        pixel_values = normalized_pixels(pixels, processor).to(model.device)  # float, the same shape
+        pixel_values = normalized_pixels(pixels, processor).to(model.device, model.dtype)  # float, the same shape
         out = model.generate(
             **generation_inputs({"pixel_values": pixel_values}),
-            num_beams=num_beams,
-            max_new_tokens=max_new_tokens,
+            num_beams=numbers["num_beams"],
+            max_new_tokens=numbers["max_new_tokens"],
             do_sample=False,  # the same caption each time
+            num_return_sequences=1,  # whatever the checkpoint says
             return_dict_in_generate=True,
             output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
         )
@@ -99,7 +93,8 @@ def caption_batch(
             out.sequences, out.scores, getattr(out, "beam_indices", None), normalize_logits=True
         )  # log-probabilities of the tokens chosen: (batch, new tokens)
     new = out.sequences[:, -scores.shape[1] :]  # (batch, new tokens), without the start token
-    return [_caption(ids, logs, processor) for ids, logs in zip(new.cpu(), scores.float().cpu(), strict=True)]
+    logs = check_scores(scores.float().cpu())
+    return [_caption(*pair, processor) for pair in zip(new.cpu(), logs, strict=True)]
 
 
 def _caption(token_ids: torch.Tensor, log_probabilities: torch.Tensor, processor: Any) -> Caption:

@@ -8,7 +8,7 @@ import platform
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -28,7 +28,7 @@ from transformers.utils import logging as transformers_logging
 from helpers.device import device_name
 from helpers.paths import ROOT, resolve
 from helpers.settings import Settings
-from helpers.text import visible
+from helpers.text import visible, whole
 
 _MARKS = re.compile(r"[\\`*\[\]|$~]|(?<!\w)_|_(?!\w)")  # what Markdown or MathJax gives a meaning, inside a line
 PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jiwer", "huggingface_hub")
@@ -65,12 +65,14 @@ def source_of(thing: Callable[..., Any] | type) -> Markdown:
     return Markdown(f"```python\n{dedent(inspect.getsource(thing)).rstrip()}\n```")
 
 
-def markdown_table(rows: list[dict[str, Any]]) -> Markdown:
+def markdown_table(rows: Iterable[dict[str, Any]]) -> Markdown:
     """A Markdown table with a column for each key of the rows; each value is shown as it is, floats in three digits."""
+    rows = rows.to_dict("records") if hasattr(rows, "columns") else list(rows)
     if not rows:
         return Markdown("None.")
-    lines = [[markdown_cell(key) for key in rows[0]], ["---"] * len(rows[0])]
-    lines += [[markdown_cell(row[key]) for key in rows[0]] for row in rows]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    lines = [[markdown_cell(key) for key in keys], ["---"] * len(keys)]
+    lines += [[markdown_cell(row.get(key, "")) for key in keys] for row in rows]
     return Markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
@@ -81,7 +83,7 @@ def cell_text(value: Any) -> str:
 
 def markdown_text(text: str) -> str:
     """A text that Markdown shows as it is, on one line: nothing in it is a tag, a link, a formula or a new cell."""
-    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", escape(" ".join(visible(text).split()), quote=False))
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", escape(" ".join(whole(visible(text)).split()), quote=False))
 
 
 def markdown_cell(value: Any) -> str:

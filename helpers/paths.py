@@ -70,7 +70,7 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a file beside its place and renames it, so that a reader finds the old text or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8", errors="replace")  # halves of letters, which no file can hold
     fresh.replace(path)
 
 

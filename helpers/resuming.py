@@ -147,3 +147,12 @@ def improved(history: Sequence[Mapping[str, Any]]) -> bool:
     before = next((row for row in history if "eval_wer" in row and row["step"] == 0), None)
     kept = kept_row(history)
     return not before or not kept or order(kept) < order(before)
+
+
+def say_if_worse(history: Sequence[Mapping[str, Any]]) -> None:
+    """Says what to do where a training kept weights that are no better than the model before it."""
+    if not improved(history):
+        logger.warning(
+            "No step was better on the validation split than the model before training; the best of them is kept. "
+            "Train for more epochs, at another learning rate, or on more pictures."
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from huggingface_hub.utils import validate_repo_id
 
@@ -60,11 +62,14 @@ class Settings:
             object.__setattr__(self, name, value)  # of numpy or torch it would not go into the record
         for name in ("dataset", "checkpoint", "output", "push_to"):
             value = getattr(self, name)
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            object.__setattr__(self, name, value)
             if not (isinstance(value, str) and value.strip()) and not (name == "push_to" and value is None):
                 raise SettingsError(f"Settings.{name} is {value!r}; give a name in quotation marks.")
         advice = "give owner/name, or a name alone for your own account"
         with readable(SettingsError, lambda _: f"Settings.push_to is {self.push_to!r}; {advice}."):
             validate_repo_id(self.push_to or "name")
+        object.__setattr__(self, "freeze_vision", getattr(self.freeze_vision, "item", lambda: self.freeze_vision)())
         if not isinstance(self.freeze_vision, bool):
             raise SettingsError(f"Settings.freeze_vision is {self.freeze_vision!r}; give True or False.")
         if self.precision not in PRECISIONS:
@@ -101,6 +106,14 @@ class Settings:
         if unknown := sorted(set(changes) - set(names)):
             raise SettingsError(f"Settings has no value named {unknown[0]!r}; the names are {', '.join(names)}.")
         return replace(self, **changes)
+
+
+def own_settings(settings: Any) -> Settings:
+    """The settings as they are, or SettingsError where they are none, as a Trainer's arguments or a dict."""
+    if not isinstance(settings, Settings):
+        advice = "give Settings.tiny(), or Settings(…) with values of your own"
+        raise SettingsError(f"{reprlib.repr(settings)} is no Settings; {advice}.")
+    return settings
 
 
 def profile_name() -> str:

@@ -1,6 +1,5 @@
 """Training: the loss, overfitting one batch, training arguments, and a Trainer that evaluates generated captions."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,15 +14,14 @@ from helpers.device import OneDevice, best_device, check_loss, choose_precision
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.metrics import make_compute_metrics
+from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
-from helpers.resuming import best_row, checkpoints_folder, improved, resumable
-from helpers.settings import Settings
+from helpers.resuming import best_row, checkpoints_folder, resumable, say_if_worse, unfinished
+from helpers.settings import Settings, own_settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
-
-logger = logging.getLogger(__name__)
 
 
 def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -41,7 +39,6 @@ def overfit_one_batch(
     Args:
         model: is changed; give it a copy.
         batch: as `CaptionCollator` makes it.
-        steps, learning_rate: of AdamW.
 
     Returns:
         The loss before each step, in nats per token.
@@ -81,7 +78,6 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         eval_strategy="steps",
         eval_steps=0.25,  # of the training: four times
         eval_on_start=True,
-        save_strategy="steps",
         save_steps=0.25,
         save_total_limit=2,  # the best checkpoint and the newest
         load_best_model_at_end=True,
@@ -120,7 +116,8 @@ class CaptionTrainer(Trainer):
     def __init__(
         self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
     ):
-        check_output(settings.output, settings.checkpoint)
+        check_output(own_settings(settings).output, settings.checkpoint)
+        check_pair(model, processor, learn=True)
         learnt, held_out = own_splits(dataset, "train", "validation").values()
         self.settings, self.data = settings, data or fingerprint(learnt)
         self.base = fingerprint_of_weights(settings.checkpoint)
@@ -128,8 +125,7 @@ class CaptionTrainer(Trainer):
         transform = CaptionTransform(processor, seed=settings.seed)
         train = prepare_pictures(learnt, processor).with_transform(transform)
         check_captions([text for captions in learnt["captions"] for text in captions], transform, settings)
-        always_the_first = CaptionTransform(processor, sample=False)  # one loss for every epoch
-        validation = prepare_pictures(held_out, processor).with_transform(always_the_first)
+        validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
         super().__init__(
             model=model,
             args=training_arguments(settings),
@@ -168,14 +164,12 @@ class CaptionTrainer(Trainer):
         scores = super().evaluate(*args, **kwargs)
         return scores | {"eval_best_step": (best_row(self.state.log_history) or {"step": 0})["step"]}
 
-    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
-        """Trains. It can be stopped and continued; see `resumable`."""
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Trains. It can be stopped and continued; see `resumable`. True continues where there is what to continue."""
+        at = resume_from_checkpoint
+        at = unfinished(self.settings, self.data, self.base) if at is True else at
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
-        with resumable(self, fresh=resume_from_checkpoint is None), enough_memory("training", **values):
-            output = super().train(resume_from_checkpoint, **kwargs)
-            if not improved(self.state.log_history):
-                logger.warning(
-                    "No step was better on the validation split than the model before training; the best of them is "
-                    "kept. Train for more epochs, at another learning rate, or on more pictures."
-                )
+        with resumable(self, fresh=at is None), enough_memory("training", **values):
+            output = super().train(at and str(at), **kwargs)
+            say_if_worse(self.state.log_history)
             return output

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from PIL import Image
 from helpers.notebook import serve_folder
 from helpers.reading import addresses as fetch
 from helpers.reading import pictures
-from helpers.reading.pictures import load_image
+from helpers.reading.pictures import MAX_BYTES, load_image
 from tests.toolbox import encoded, refusal
 
 PICTURE = encoded(Image.new("RGB", (12, 8), (200, 30, 40)))
@@ -134,6 +135,12 @@ def test_what_announces_no_length_is_read():
             assert load_locally(f"http://{host}/a").size == (12, 8)
 
 
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)])
+def test_what_a_server_packs_unasked_is_unpacked(coding, pack):
+    with server(says(OK, f"Content-Encoding: {coding}\r\n\r\n".encode(), pack(PICTURE))) as (host, _):
+        assert load_locally(f"http://{host}/a").size == (12, 8)
+
+
 # Answers that are none
 
 
@@ -146,7 +153,9 @@ def test_what_announces_no_length_is_read():
         ([OK, b"Content-Length: 40\r\n\r\n", PICTURE[:40]], "damaged"),
         ([OK, b"Transfer-Encoding: chunked\r\n\r\nff\r\nshort"], "before its end"),
         ([OK, b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"], "cannot be read"),
-        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(PICTURE)], "packed file"),
+        ([OK, b"Content-Encoding: gzip\r\n\r\n", PICTURE], "packed wrongly"),
+        ([OK, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(bytes(MAX_BYTES + 1))], "the limit"),
+        ([OK, b"Content-Encoding: br\r\n\r\n", PICTURE], "packed by its server (br)"),
         ([OK, b"Content-Length: 0\r\n\r\n"], "no bytes at all"),
         ([OK, b"Content-Length: -5\r\n\r\n"], "cannot be read"),
         ([OK, b"Content-Length: 99999999999\r\n\r\n"], "99,999,999,999"),

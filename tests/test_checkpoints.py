@@ -114,3 +114,21 @@ def test_an_adapter_alone_and_the_folder_above_are_told_apart(tmp_path):
     load_checkpoint(str(tmp_path / "checkpoint-500"))
     git_processor().save_pretrained(tmp_path)
     assert "is a file" in said(tmp_path / "tokenizer.json")
+
+
+def test_pickled_weights_that_are_no_whole_table_of_numbers_are_named(folder):
+    (folder / "model.safetensors").unlink()
+    file = folder / "pytorch_model.bin"
+    torch.save(random_git(), file)
+    assert "no plain numbers; save the model" in said(folder)
+    file.write_bytes(file.read_bytes()[:9000])
+    assert "cut off pytorch_model.bin" in said(folder)
+    file.rename(folder / "tf_model.h5")
+    assert "tf_model.h5 is not read" in said(folder)
+
+
+def test_of_several_checkpoints_in_a_folder_the_last_one_is_named(tmp_path):
+    for step in (90, 500, 1000):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "config.json").write_text("{}")
+    assert "checkpoint-1000" in said(tmp_path)

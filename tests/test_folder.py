@@ -7,10 +7,10 @@ import tempfile
 import pytest
 from PIL import Image
 
+from helpers import folder as module
 from helpers.data import data_report, load_captions
 from helpers.errors import ImageError, MemoryShortage, SettingsError
-from helpers.folder import caption_folder, written
-from helpers.folder import captioning as module
+from helpers.folder import caption_folder
 from helpers.inference import Caption, caption_images
 from helpers.reading import pictures as reading
 from helpers.text import visible
@@ -168,9 +168,26 @@ def test_texts_that_cannot_be_read_stay_too(named, fill, place):
     (place / "0.txt").symlink_to("gone.txt")
     lost, spoilt = named(write="txt")
     assert "0.txt cannot be read" in lost["reason"]
-    assert spoilt["caption"] == "caf\ufffd"
+    assert "not in UTF-8" in spoilt["reason"]
+    assert spoilt["caption"] == ""
     assert (place / "0.txt").is_symlink()
     assert (place / "1.txt").read_bytes() == b"\xef\xbb\xbfcaf\xe9"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("é.txt", "mine".encode("utf-16")),
+        ("captions.csv", 'file_name;caption\ne\u0301.png;mine\n"in\\1.png";mine\n'.encode()),
+        ("captions.csv", "file_name,caption\né.png,mine\n".encode("utf-16")),
+        ("captions.jsonl", '{"file_name": "é.png", "caption": "mine"}\n'.encode()),
+    ],
+)
+def test_what_is_there_is_found_however_its_names_and_its_text_are_stored(named, fill, place, file, content):
+    fill(**{"e\u0301.png": 0, "in/1.png": 1, file: content})
+    rows = named(write=file.rpartition(".")[2])
+    assert rows[0]["caption"] == "mine"
+    assert (rows[1]["caption"] == "mine") == (b";" in content)
 
 
 @pytest.mark.parametrize("write", ["csv", "jsonl"])
@@ -282,9 +299,9 @@ def test_a_folder_without_pictures_is_said(named, tmp_path, name):
 
 
 HEAD = "file_name,caption\n0.png"
-SPOILT = ["file_name;caption\n0.png;a\n", "a,b\n1,2\n", '"', f"{HEAD},a, b\n", f'{HEAD},"open\n', "\0"]
+SPOILT = ["a,b\n1,2\n", f"{HEAD},a, b\n", f'{HEAD},"open\n', "\0"]
 SPOILT += [f"{HEAD},".encode() + b"\xe9\n"]
-SPOILT_LINES = ["{", "[]", '{"file_name": "0.png", "text": ""}', '{"file_name": "0.png", "caption": ["a"]}']
+SPOILT_LINES = ["{", '{"file_name": "0.png", "text": ""}', '{"file_name": "0.png", "caption": ["a"]}']
 
 
 @pytest.mark.parametrize(
@@ -325,14 +342,14 @@ def test_a_folder_that_cannot_be_written_to_is_said_first(named, fill, place, as
 
 def test_a_full_disk_ends_the_run_and_loses_nothing(named, fill, place, said, monkeypatch):
     fill(**{f"{i}.png": i for i in range(4)})
-    write_whole = written.write_whole
+    write_whole = module.write_whole
 
     def full(file, text):
         if file.name == "2.txt":
             raise OSError(28, "No space left on device")
         write_whole(file, text)
 
-    monkeypatch.setattr(written, "write_whole", full)
+    monkeypatch.setattr(module, "write_whole", full)
     with pytest.raises(SettingsError, match=r"2\.txt"):
         named(write="txt")
     assert texts(place) == {"0.txt": f"{said[0]}\n", "1.txt": f"{said[1]}\n"}
@@ -341,9 +358,9 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(named, fill, place, said, mo
 @pytest.mark.parametrize(("pause", "times"), [(0, 4), (60, 2)])
 def test_a_table_is_written_again_after_a_while_and_at_the_end(named, fill, place, monkeypatch, pause, times):
     fill(**{f"{i}.png": i for i in range(3)})
-    times_written, write_whole = [], written.write_whole
+    times_written, write_whole = [], module.write_whole
     monkeypatch.setattr(module, "PAUSE", pause)
-    monkeypatch.setattr(written, "write_whole", lambda *args: times_written.append(1) or write_whole(*args))
+    monkeypatch.setattr(module, "write_whole", lambda *args: times_written.append(1) or write_whole(*args))
     named(write="jsonl", batch_size=1)
     assert len(times_written) == times
     assert len((place / "captions.jsonl").read_text().splitlines()) == 3

@@ -1,16 +1,23 @@
+from copy import deepcopy
+
 import numpy as np
+import pandas
 import pytest
 import torch
-from datasets import Array3D, Dataset, DatasetDict, Image
+from datasets import Array3D, Dataset, DatasetDict, Features, Image, List, Value
 
+from helpers.analysis import worst_captions
 from helpers.creatures import ATTRIBUTES, attributes_of
-from helpers.errors import CaptioningError, DataError, ImageError
+from helpers.errors import CaptioningError, CheckpointError, DataError, ImageError, SettingsError
+from helpers.families import load_checkpoint
 from helpers.inference import Caption, caption_images
-from helpers.metrics import caption_metrics, score
+from helpers.metrics import caption_metrics, decode, score
+from helpers.pairs import check_pair
+from helpers.paths import ROOT
 from helpers.reading.given import own_split, own_splits
 from helpers.training import CaptionTrainer
 from helpers.transforms import prepare_pictures
-from tests.toolbox import encoded, noise
+from tests.toolbox import FAMILIES, encoded, noise
 
 
 def rows(captions=(["a cat"], ["a dog", "one dog"]), pictures=None):
@@ -144,3 +151,87 @@ def test_captions_in_any_form_score_the_same(given):
 def test_what_are_no_lists_of_captions_is_said(said, true):
     with pytest.raises(CaptioningError, match="give "):
         caption_metrics(said, true)
+
+
+def test_the_splits_are_known_by_what_they_are_called():
+    assert list(own_splits(DatasetDict(Train=rows(), val=rows()), "train", "validation")) == ["train", "validation"]
+
+
+def test_signs_that_cannot_be_seen_are_taken_out_of_captions_and_that_is_said(log):
+    assert own_split(rows([["\ufeffa c\u00adat"], ["cafe\u0301", "a"]]))["captions"][:] == [["a cat"], ["café", "a"]]
+    assert "2 rows" in log.text
+    with pytest.raises(DataError, match="row 1"):
+        own_split(rows([["a"], ["\u200b"]]))
+
+
+@pytest.mark.parametrize("lost", [None, b"", "gone.png"])
+def test_a_row_without_its_picture_is_told_before_anything_is_read(lost):
+    last = lost if isinstance(lost, str) else {"bytes": lost, "path": None}
+    first = str(ROOT / "docs" / "gone.png") if isinstance(lost, str) else {"bytes": encoded(noise(0)), "path": None}
+    kind = Features({"image": Image(), "captions": List(Value("string"))})
+    split = Dataset.from_dict({"image": [first, last if lost is not None else None], "captions": [["a"]] * 2}, kind)
+    with pytest.raises(DataError, match=r"gone\.png in row 0" if isinstance(lost, str) else "no picture in row 1"):
+        own_split(split)
+
+
+def test_pictures_of_a_table_or_in_few_bits_are_taken(talker, processor, tmp_path):
+    paths = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for i, path in enumerate(paths):
+        noise(i).save(path)
+    values = torch.tensor(np.stack([np.asarray(noise(i)) for i in range(2)])).permute(0, 3, 1, 2) / 255
+    table = pandas.DataFrame({"image": paths}, index=[5, 7])
+    wanted = [caption.text for caption in caption_images(talker, processor, paths, max_new_tokens=3)]
+    for given in (table, table["image"], values.requires_grad_()):
+        assert [c.text for c in caption_images(talker, processor, given, max_new_tokens=3)] == wanted
+    assert len(caption_images(talker, processor, values.bfloat16(), max_new_tokens=3)) == 2
+    for folder in (tmp_path, str(tmp_path)):
+        with pytest.raises(ImageError, match="caption_folder"):
+            caption_images(talker, processor, folder)
+    with pytest.raises(ImageError, match="This DataFrame"):
+        caption_images(talker, processor, table.rename(columns={"image": "path"}))
+
+
+def test_what_is_no_pair_of_a_model_and_its_processor_is_told(talker, processor, settings, dataset):
+    pictures = [noise(0)]
+    with pytest.raises(CheckpointError, match="A GitProcessor is no captioner"):
+        caption_images(processor, talker, pictures)
+    with pytest.raises(CheckpointError, match=r"model\.module"):
+        caption_images(torch.nn.DataParallel(talker), processor, pictures)
+    for part in (processor.tokenizer, processor.image_processor, talker):
+        with pytest.raises(CheckpointError, match=f"This {type(part).__name__} is no processor"):
+            caption_images(talker, part, pictures)
+    other = deepcopy(processor)
+    other.image_processor.size, other.image_processor.crop_size = {"shortest_edge": 64}, {"height": 64, "width": 64}
+    with pytest.raises(CheckpointError, match="64 x 64 pixels, and the model reads 48"):
+        caption_images(talker, other, pictures)
+    longer = deepcopy(processor)
+    longer.tokenizer.add_tokens(["zweiundvierzig"])
+    assert caption_images(talker, longer, pictures, max_new_tokens=3)
+    with pytest.raises(CheckpointError, match="resize_token_embeddings"):
+        CaptionTrainer(talker, longer, dataset, settings)
+    with pytest.raises(SettingsError, match="no Settings"):
+        CaptionTrainer(talker, processor, dataset, {"epochs": 1})
+
+
+@pytest.mark.parametrize("save", [family.save for family in FAMILIES.values()], ids=list(FAMILIES))
+def test_each_family_knows_its_own_processor(save, tmp_path):
+    save(tmp_path, ["a cat"])
+    check_pair(*load_checkpoint(str(tmp_path)), learn=True)
+
+
+def test_what_a_trainer_predicts_is_decoded_in_its_usual_forms(processor):
+    ids = np.array([[2, 5, 6, 3], [2, 5, 3, -100]])
+    wanted = decode(processor, ids)
+    assert (
+        decode(processor, (ids, None)) == decode(processor, ids.tolist()) == decode(processor.tokenizer, ids) == wanted
+    )
+    with pytest.raises(CaptioningError, match="predict_with_generate"):
+        decode(processor, np.zeros((2, 4, 50)))
+
+
+def test_texts_that_come_once_are_scored_and_listed_as_others():
+    columns = {name: ["red", "none"] for name in ATTRIBUTES}
+    once = score(iter(SAID), map(iter, TRUE), attributes=columns, minus=iter(SAID[::-1]))
+    assert once == score(SAID, TRUE, attributes=columns, minus=SAID[::-1])
+    series = pandas.Series(SAID, index=[7, 9]), pandas.Series(TRUE, index=[7, 9])
+    assert worst_captions(*series) == worst_captions(iter(SAID), iter(TRUE)) == worst_captions(SAID, TRUE)

@@ -3,10 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.errors import ImageError, SettingsError
+from helpers.errors import CheckpointError, ImageError, SettingsError
 from helpers.families import vision_encoder_of
 from helpers.inference import Caption, caption_images, pictures_read_once
-from tests.toolbox import FAMILIES, PICTURE, encoded
+from tests.toolbox import FAMILIES, PICTURE, encoded, random_git
 
 ROWS = 3
 
@@ -188,3 +188,18 @@ def test_caption_images_reads_each_picture_once(talker, processor, pictures, bea
     caption_images(talker, processor, pictures[:5], num_beams=beams, batch_size=3, max_new_tokens=9)
     hook.remove()
     assert given == [3, 2]
+
+
+def test_one_caption_a_picture_whatever_the_checkpoint_says(processor, pictures):
+    model = random_git(0.5)
+    model.generation_config.num_beams, model.generation_config.num_return_sequences = 4, 3
+    for beams in (1, 4):
+        assert len(caption_images(model, processor, pictures, num_beams=beams, max_new_tokens=3)) == len(pictures)
+
+
+def test_a_model_whose_weights_are_spoilt_says_so(processor, pictures):
+    model = random_git(0.5)
+    for weight in model.parameters():
+        weight.data.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="is nan"):
+        caption_images(model, processor, pictures)

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from http.server import SimpleHTTPRequestHandler
@@ -18,19 +19,22 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, DatasetDict
 from PIL import Image
 
-from helpers import inference, training
+from helpers import folder, inference, training
 from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
 from helpers.errors import CaptioningError, enough_memory
-from helpers.families import load_checkpoint
-from helpers.folder import caption_folder, captioning, written
+from helpers.families import load_checkpoint, load_processor
+from helpers.folder import caption_folder
 from helpers.hub import share
 from helpers.inference import Caption, caption_images
+from helpers.metrics import decode
 from helpers.notebook import serve_folder
 from helpers.paths import ROOT, resolve
+from helpers.plotting import plot_training_history
 from helpers.reading import pictures
 from helpers.reading.pictures import load_image
 from helpers.settings import Settings
@@ -215,6 +219,38 @@ def _(room):
     load_image(np.linspace(-2.5, 2.5, 48, dtype=np.float32).reshape(4, 4, 3))
 
 
+@mistake("Pictures", "A path is one of Windows")
+def _(room):
+    load_image("C:\\Users\\me\\creature.png")
+
+
+@mistake("Pictures", "A path has quotation marks inside")
+def _(room):
+    load_image('"creature.png"')
+
+
+@mistake("Pictures", "An address lacks its beginning")
+def _(room):
+    load_image("www.example.org/creature.png")
+
+
+@mistake("Pictures", "A text of base64 is given for a path")
+def _(room):
+    load_image(b64encode(png()).decode())
+
+
+@mistake("Pictures", "A picture was closed before it is read")
+def _(room):
+    with Image.open(room.file("creature.png", png())) as picture:
+        pass
+    load_image(picture)
+
+
+@mistake("Pictures", "A folder is given for a list of pictures")
+def _(room):
+    caption_images(*load_checkpoint(room.settings.checkpoint), str(room.folder))
+
+
 @mistake("Pictures", "An address is neither http nor https")
 def _(room):
     load_image("ftp://example.org/creature.png")
@@ -302,7 +338,7 @@ def _(room):
     def no_space(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    room.monkeypatch.setattr(written, "write_whole", no_space)
+    room.monkeypatch.setattr(folder, "write_whole", no_space)
     caption_photos(room, write="txt")
 
 
@@ -344,7 +380,7 @@ def _(room):
         with enough_memory("captioning", batch_size=batch_size):
             full()
 
-    room.monkeypatch.setattr(captioning, "caption_batch", short)
+    room.monkeypatch.setattr(folder, "caption_batch", short)
     caption_photos(room, batch_size=2)
 
 
@@ -1043,6 +1079,55 @@ def _(room):
 
 def full(*_: Any, **__: Any) -> None:
     raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@mistake("Names and values", "The processor is given before the model")
+def _(room):
+    caption_images(*load_checkpoint(room.settings.checkpoint)[::-1], [room.file("creature.png", png())])
+
+
+@mistake("Names and values", "A tokenizer is given for a processor")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    caption_images(model, processor.tokenizer, [room.file("creature.png", png())])
+
+
+@mistake("Names and values", "The processor is another model's, of larger pictures")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    processor.image_processor.crop_size = {"height": 96, "width": 96}
+    caption_images(model, processor, [room.file("creature.png", png())])
+
+
+@mistake("Names and values", "Words are added to the tokenizer alone")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    processor.tokenizer.add_tokens(["axolotl"])
+    CaptionTrainer(model, processor, load_captions(room.settings.dataset), room.settings)
+
+
+@mistake("Names and values", "A Trainer's scores are counted of what it does not generate")
+def _(room):
+    decode(load_processor(room.settings.checkpoint), np.zeros((2, 4, 50)))
+
+
+@mistake("Names and values", "There is nothing to draw")
+def _(room):
+    plot_training_history([])
+
+
+@mistake("Names and values", "A row of a data set of your own has no picture")
+def _(room):
+    rows = Dataset.from_dict({"image": [png(), None], "captions": [["a"], ["b"]]})
+    CaptionTrainer(*load_checkpoint(room.settings.checkpoint), DatasetDict(train=rows, validation=rows), room.settings)
+
+
+@mistake("Names and values", "A whole model is pickled in place of its weights")
+def _(room):
+    place = shutil.copytree(room.settings.checkpoint, room.folder / "mine")
+    torch.save(load_checkpoint(room.settings.checkpoint)[0], place / "pytorch_model.bin")
+    (place / "model.safetensors").unlink()
+    load_checkpoint(str(place))
 
 
 @mistake("Memory", "There is too little memory for training")

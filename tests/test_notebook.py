@@ -5,10 +5,14 @@ import re
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from nbconvert.filters import markdown2html
+from PIL import Image
 
 from helpers.notebook import markdown_table, markdown_text, start
+from helpers.plotting import plot_captioned_images
 from helpers.plotting.figure import html_table
+from helpers.report import write_report
 from helpers.settings import Settings
 
 STRANGE = [
@@ -74,3 +78,22 @@ def test_a_text_on_one_line_is_shown_as_it_is():
 def test_the_settings_are_shown_as_they_are():
     table = start(Settings(dataset="data/a|b$c"))
     assert "data/a|b$c" in cells(markdown2html(table.data))
+
+
+def test_rows_may_differ_and_come_as_people_have_them():
+    rows = [{"a": "x", "b": 2}, {"a": "y", "c": 3}]
+    table = markdown_table(rows).data
+    assert table.splitlines()[0] == "| a | b | c |"
+    assert "| y |  | 3 |" in table
+    same = [{"a": "x"}, {"a": "y"}]
+    for given in (iter(same), tuple(same), Dataset.from_list(same), Dataset.from_list(same).to_pandas()):
+        assert markdown_table(given).data == markdown_table(same).data
+    assert "<td>2</td><td></td>" in html_table(rows)
+
+
+def test_half_a_letter_is_a_question_mark_on_every_page(tmp_path):
+    text = "a \ud83d"
+    figure = plot_captioned_images([Image.new("RGB", (4, 4))], [text], title=text)
+    page = write_report(tmp_path / "page.html", text, {text: [text, [{text: text}], figure]})
+    assert "a ?" in page.read_text(encoding="utf-8")
+    assert "a ?" in markdown_table([{"a": text}]).data

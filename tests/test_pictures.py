@@ -21,7 +21,6 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin, features
 
 from helpers.errors import ImageError
 from helpers.reading import pictures
-from helpers.reading.kinds import is_picture
 from helpers.reading.pictures import content_of, load_image, load_small
 from tests.toolbox import chunk, encoded, noise, refusal, rle_bmp
 
@@ -85,11 +84,6 @@ def test_what_holds_one_picture_is_read(tmp_path, two_colors):
         assert all(map(near, corners(load_image(source)), (RED, BLUE))), source
     with Path(path).open("rb") as file:
         assert all(map(near, corners(load_image(file)), (RED, BLUE)))
-        assert is_picture(file)
-    assert all(is_picture(source) for source in ones[:6] + ones[8:15] if getattr(source, "ndim", 3) == 3)
-    assert is_picture({"image": values[:, :, 0]})
-    lists = [*several, [], np.array([path, path]), decoded, decoded["image"], np.stack([values] * 2), range(3), None]
-    assert not any(map(is_picture, lists))
 
 
 def test_what_holds_no_picture_or_several_is_refused(tmp_path, two_colors):
@@ -134,6 +128,74 @@ def test_what_can_be_no_picture_is_named(source):
 def test_a_path_that_leads_nowhere_is_named(name, named):
     refusal(name, named)
     refusal(name, named, load=load_fast)
+
+
+@pytest.mark.parametrize("asked", ["café 1.png\n", " Cafe\u0301 1.PNG", "caf\u200bé 1.png"])
+def test_a_name_that_looks_the_same_as_one_file_means_it(tmp_path, two_colors, asked):
+    two_colors.save(tmp_path / "café 1.png")
+    start = " " * asked.startswith(" ")
+    assert load_image(f"{start}{tmp_path}/{asked.strip(' ')}").size == two_colors.size
+    two_colors.save(tmp_path / "CAFÉ 1.png")
+    (tmp_path / "café 1.png").rename(tmp_path / "Café 1.png")
+    refusal(f"{tmp_path}/cafe\u0301 1.png", "no file")
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("C:\\Users\\me\\cat.jpg", "slashes"),
+        ("images\\cat.png", "slashes"),
+        ('"images/cat.png"', "quotation marks"),
+        ("www.example.org/cat.jpg", "https://"),
+        ("//example.org/cat.jpg", "https://"),
+        (b64encode(encoded(noise(0))).decode(), "base64"),
+        (b64encode(encoded(noise(0), "JPEG", quality=5)).decode(), "base64"),
+    ],
+)
+def test_a_text_that_names_no_file_is_called_what_it_is(name, named):
+    refusal(name, named)
+
+
+def test_a_picture_that_is_closed_is_called_so(tmp_path, two_colors):
+    two_colors.save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as unread:
+        pass
+    read = Image.open(tmp_path / "a.png")
+    read.load()
+    read.close()
+    for closed in (unread, read):
+        assert "copy it again" not in refusal(closed, "closed")
+
+
+def test_premultiplied_transparency_is_shown_on_white():
+    for mode, stored in (("LA", "La"), ("RGBA", "RGBa")):
+        picture = Image.new(mode, (4, 4), (100, 128) if mode == "LA" else (200, 100, 0, 128))
+        assert near(load_image(picture.convert(stored)).getpixel((0, 0)), load_image(picture).getpixel((0, 0)))
+
+
+@pytest.mark.parametrize(("gamma", "shown"), [(1.0, 128), (0.45455, 55), (0.5, 65)])
+def test_a_gamma_of_a_png_is_followed(gamma, shown):
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", struct.pack(">I", round(100_000 * gamma)))
+    for mode, color in (("RGB", (55, 0, 255)), ("RGBA", (55, 0, 255, 255))):
+        made = load_image(encoded(Image.new(mode, (4, 4), color), pnginfo=info)).getpixel((0, 0))
+        assert near(made, (shown, 0, 255))
+
+
+def test_a_long_text_in_a_png_is_no_matter(two_colors):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", "x" * 2_000_000, zip=True)
+    assert load_image(encoded(two_colors, pnginfo=info)).size == two_colors.size
+
+
+def test_colors_in_lab_are_shown_without_a_word(log):
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    picture = ImageCms.applyTransform(
+        Image.new("RGB", (4, 4), (200, 30, 40)), ImageCms.buildTransform(srgb, lab, "RGB", "LAB")
+    )
+    content = encoded(picture, "TIFF", icc_profile=ImageCms.ImageCmsProfile(lab).tobytes())
+    assert near(load_image(content).getpixel((0, 0)), (200, 30, 40))
+    assert not log.messages
 
 
 def test_a_path_too_long_is_named_in_part():
@@ -562,7 +624,7 @@ def test_arrays_are_read(dtype, shape):
         (np.zeros((0, 6, 3), np.uint8), "(0, 6, 3)"),
         (np.zeros((4, 0), np.uint8), "(4, 0)"),
         (np.broadcast_to(np.uint8(1), (100_000, 100_000)), "36,000,000"),
-        (np.full((4, 6), 255.0), "255.0"),
+        (np.full((4, 6), 255.0), "from 255 to 255"),
         (np.full((4, 6), np.nan), "nan"),
         (np.full((4, 6), np.inf), "inf"),
         (np.full((4, 6), -1), "-1"),

@@ -436,3 +436,38 @@ def test_letters_that_no_font_has_are_said_once(installed, log, recwarn):
     [record] = log.records
     assert f"No font of this machine has {HANGUL[1]}," in record.getMessage()
     assert not recwarn.list
+
+
+def test_a_picture_of_any_kind_is_drawn_as_it_looks(tmp_path):
+    red = Image.new("RGB", (8, 6), (250, 0, 0))
+    palette = red.quantize(2)
+    red.save(tmp_path / "red.png")
+    wanted = plot_captioned_images([red], ["a"]).png()
+    tensor = np.moveaxis(np.asarray(red), 2, 0)
+    for same in (palette, tmp_path / "red.png", {"image": red}, tensor, red.convert("RGBA")):
+        assert plot_captioned_images([same], [["a"]]).png() == wanted
+    gray = plot_captioned_images([Image.new("L", (8, 6), 128)], ["a"]).axes[0].images[0].get_array()
+    assert gray.shape == (6, 8, 3)
+    assert np.unique(gray).tolist() == [128]
+
+
+def test_captions_of_a_split_are_counted_and_shown_as_texts():
+    assert "'a" not in plot_captioned_images(PICTURES[:1], [["a cat", "one cat"]]).alt
+    groups = [["a cat", "one cat"], ["a dog"]]
+    assert plotting.plot_caption_words(groups).alt == plotting.plot_caption_words(["a cat", "one cat", "a dog"]).alt
+
+
+@pytest.mark.parametrize(
+    ("draw", "what"),
+    [
+        (lambda: plot_captioned_images([], []), "picture"),
+        (lambda: plotting.plot_caption_words([]), "caption"),
+        (lambda: plotting.plot_token_lengths([]), "length"),
+        (lambda: plotting.plot_training_history([]), "step"),
+        (lambda: plotting.plot_loss([], title="a"), "loss"),
+        (lambda: plotting.plot_scores({}), "system"),
+    ],
+)
+def test_nothing_to_draw_is_said(draw, what):
+    with pytest.raises(CaptioningError, match=f"There is no {what} to draw"):
+        draw()

@@ -1,6 +1,7 @@
 import re
 from dataclasses import FrozenInstanceError, asdict
 from json import dumps
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,3 +163,9 @@ def test_a_repository_to_share_to_is_a_name_with_or_without_an_owner(name):
 def test_anything_else_to_share_to_is_refused(name):
     with pytest.raises(SettingsError, match=r"push_to.*owner/name"):
         Settings(push_to=name)
+
+
+def test_paths_and_truth_values_of_a_neighbouring_kind_are_taken(tmp_path):
+    settings = Settings(output=tmp_path, dataset=Path("data/mine"), freeze_vision=np.True_)
+    assert (settings.output, settings.dataset, settings.freeze_vision) == (str(tmp_path), "data/mine", True)
+    assert dumps(asdict(settings))

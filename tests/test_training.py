@@ -1,5 +1,6 @@
 import json
 from collections import defaultdict
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -470,3 +471,9 @@ def test_parameters_are_counted_once_each(model):
         counted[row["part"]] += int(row["parameters"].replace(",", ""))
     assert sum(counted.values()) == sum(p.numel() for p in model.parameters())
     assert counted["output"] == sum(p.numel() for p in model.output.parameters())
+
+
+def test_to_continue_where_nothing_was_stopped_is_to_begin(model, processor, dataset, settings):
+    trainer = CaptionTrainer(deepcopy(model), processor, dataset, settings)
+    trainer.train(resume_from_checkpoint=True)
+    assert trainer.state.global_step == 2

@@ -20,7 +20,7 @@ from helpers.families import tokenizer_of
 from helpers.metrics import cider
 from helpers.metrics.intervals import OfSums, mean, ratio, scored, share, value_of
 from helpers.metrics.words import nearest_alignments, normalized
-from helpers.reading.given import lists_of_texts
+from helpers.reading.given import generated_ids, lists_of_texts
 
 Columns = Mapping[str, Sequence[str]]  # attributes: name → one value per picture
 # rouge_score's own tokenizer drops every letter that is not Latin.
@@ -172,7 +172,7 @@ def score(
             "p" too, of McNemar's exact test.
     """
     predictions, references = lists_of_texts(predictions, references)
-    words = normalized(predictions, references)
+    words, minus = normalized(predictions, references), minus if minus is None else list(minus)
     statistics = _statistics(words, predictions, attributes)
     others = {} if minus is None else _statistics(normalized(minus, words[1]), minus, attributes)
     return {name: scored(ours, others.get(name), METRICS[name].of_sums) for name, ours in statistics.items()}
@@ -180,8 +180,8 @@ def score(
 
 def decode(processor: Any, token_ids: np.ndarray) -> list[str]:
     """Token ids (pictures, tokens) → captions. -100, which pads ragged batches, becomes the pad token first."""
-    tokenizer = tokenizer_of(processor)
-    return tokenizer.batch_decode(np.where(token_ids < 0, tokenizer.pad_token_id, token_ids), skip_special_tokens=True)
+    tokenizer, ids = tokenizer_of(processor), generated_ids(token_ids)
+    return tokenizer.batch_decode(np.where(ids < 0, tokenizer.pad_token_id, ids), skip_special_tokens=True)
 
 
 def make_compute_metrics(

@@ -18,9 +18,11 @@ from helpers.plotting.figure import (
     SKY,
     DescribedFigure,
     new_figure,
+    some,
     styled,
     tick_name,
 )  # fmt: skip
+from helpers.reading.given import each_caption
 from helpers.text import visible
 
 
@@ -32,9 +34,9 @@ def _named_bars(ax: Axes, counts: Mapping[object, int], color: str) -> None:
 
 
 @styled
-def plot_caption_words(captions: Sequence[str], *, most: int = 20) -> DescribedFigure:
+def plot_caption_words(captions: Sequence[str] | Sequence[list[str]], *, most: int = 20) -> DescribedFigure:
     """How many words captions have, and which words stand in them most often."""
-    texts = [visible(caption).replace(",", "").split() for caption in captions]
+    texts = [visible(caption).replace(",", "").split() for caption in some(each_caption(captions), "caption")]
     lengths = Counter(map(len, texts))
     counts = dict(Counter(word for words in texts for word in words).most_common(most))
     figure, (left, right) = new_figure(10, 4.2, 2, 2)
@@ -97,7 +99,7 @@ def plot_padding(lengths: Sequence[int], padded_to: int) -> DescribedFigure:
 @styled
 def plot_token_lengths(lengths: Sequence[int], *, limit: int | None = None) -> DescribedFigure:
     """How many tokens captions have, with their limit in the title."""
-    counts = Counter(lengths)
+    counts = Counter(some(lengths, "length"))
     figure, [ax] = new_figure(8, 3)
     ax.bar(list(counts), list(counts.values()), color=BLUE)
     room = f"; the limit is {limit}" if limit else ""
@@ -150,7 +152,7 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
 
     The scores are the captions right and the faulty facts; where a set has no attributes, the word error rate.
     """
-    panels = [LOSS, RIGHT, FAULTY] if any("eval_right" in entry for entry in history) else [LOSS, WER]
+    panels = [LOSS, RIGHT, FAULTY] if any("eval_right" in entry for entry in some(history, "step")) else [LOSS, WER]
     figure, axes = new_figure(10, 3.6, len(panels), len(panels), sharex=True)
     told = []
     for ax, (title, unit, curves) in zip(axes, panels, strict=True):
@@ -181,7 +183,7 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
 def plot_loss(losses: Sequence[float], *, title: str) -> DescribedFigure:
     """One loss curve."""
     figure, [ax] = new_figure(8, 3)
-    ax.plot(range(1, len(losses) + 1), losses, color=BLUE)
+    ax.plot(range(1, len(some(losses, "loss")) + 1), losses, color=BLUE)
     ax.set(title=title, xlabel="step", ylabel="loss, nats per token", ylim=(0, None))
     ax.grid(True)
     return figure.described(f"{title}: the loss goes from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps.")

@@ -10,14 +10,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from helpers.errors import CaptioningError
 from helpers.paths import resolve
 from helpers.plotting.fonts import fit_fonts
-from helpers.text import visible
+from helpers.reading.pictures import load_image
+from helpers.text import visible, whole
 
 INK = "#222222"  # of names beside marks, and of their intervals
 # Okabe and Ito's colours (2008), which people with any colour vision can tell apart.
@@ -53,7 +56,7 @@ class DescribedFigure(Figure):
 
     def described(self, alt: str, *tables: Sequence[Mapping[str, Any]]) -> DescribedFigure:
         """This figure, once it has its alt text and its tables."""
-        self.alt, self.tables = visible(alt), tables
+        self.alt, self.tables = whole(visible(alt)), tables
         return self
 
     @styled  # ticks are made while it is drawn
@@ -62,7 +65,7 @@ class DescribedFigure(Figure):
         content = io.BytesIO()
         for text in self.findobj(Text):  # what was not drawn by a function in our style is text, too
             text.set_parse_math(False)
-            text.set_text(visible(text.get_text()).expandtabs(4))
+            text.set_text(whole(visible(text.get_text())).expandtabs(4))
         fit_fonts(self)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # fit_fonts has said it
@@ -91,14 +94,27 @@ class DescribedFigure(Figure):
 
 def html_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """An HTML table with a column for each key of the rows, of which there is at least one; formulas stay text."""
-    head = "".join(f"<th>{_cell(name)}</th>" for name in rows[0])
-    body = ("".join(f"<td>{_cell(row[name])}</td>" for name in rows[0]) for row in rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    head = "".join(f"<th>{_cell(name)}</th>" for name in names)
+    body = ("".join(f"<td>{_cell(row.get(name, ''))}</td>" for name in names) for row in rows)
     lines = "\n".join(f"<tr>{cells}</tr>" for cells in body)
     return f'<table class="mathjax_ignore tex2jax_ignore">\n<tr>{head}</tr>\n{lines}\n</table>'
 
 
 def _cell(value: Any) -> str:
-    return "<br>".join(escape(line) for line in visible(str(value)).strip().splitlines())
+    return "<br>".join(escape(line) for line in whole(visible(str(value))).strip().splitlines())
+
+
+def pixels_of(image: Any) -> np.ndarray:
+    """A picture of any kind that `load_image` takes, as it looks: uint8, (height, width, 3)."""
+    return np.asarray(load_image(image))
+
+
+def some(values: Any, what: str) -> Any:
+    """The values as they are, or CaptioningError where there are none to draw."""
+    if not len(values):
+        raise CaptioningError(f"There is no {what} to draw; give one or more.")
+    return values
 
 
 def tick_name(value: Any) -> str:

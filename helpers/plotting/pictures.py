@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 
 from helpers.analysis import marked_differences
 from helpers.errors import CaptioningError
-from helpers.plotting.figure import BARE, INK, DescribedFigure, new_figure, styled
+from helpers.plotting.figure import BARE, INK, DescribedFigure, new_figure, pixels_of, some, styled
+from helpers.reading.given import list_of_pictures
 from helpers.text import visible
 
 
@@ -20,12 +21,13 @@ def plot_captioned_images(
     """A grid of pictures, each with its caption wrapped above it.
 
     Args:
-        images: PIL pictures or arrays.
-        captions: a text for each picture; a line break starts a new line.
+        images: as `caption_images` takes them.
+        captions: a text for each picture, or several; a line break starts a new line.
         columns: pictures in a row.
         title: a line above the grid.
     """
-    count, captions = len(images), [visible(str(caption)) for caption in captions]
+    images = some(list_of_pictures(images), "picture")
+    count, captions = len(images), [visible("\n".join(c) if isinstance(c, list) else str(c)) for c in captions]
     if count != len(captions):
         raise CaptioningError(f"There are {count} pictures and {len(captions)} captions; give one each.")
     columns = max(1, min(columns, count))
@@ -35,7 +37,7 @@ def plot_captioned_images(
     figure, axes = new_figure(width * columns, height, count, columns, title=title, subplot_kw=BARE)
     figure.get_layout_engine().set(h_pad=0.1)
     for ax, image, text in zip(axes, images, texts, strict=True):
-        pixels = np.asarray(image)
+        pixels = pixels_of(image)
         ax.imshow(pixels)
         # On a white page, a picture with a white edge would have none.
         ax.add_patch(Rectangle((-0.5, -0.5), pixels.shape[1], pixels.shape[0], fill=False, edgecolor="#DDDDDD"))
@@ -53,8 +55,8 @@ def plot_picture_pairs(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str], 
     figure, axes = new_figure(10, height, count, count, title=title, width_ratios=widths, subplot_kw=BARE)
     for left, right, (first, second), label in zip(axes[::3], axes[1::3], pairs, labels, strict=True):
         left.set_title(label, fontsize=9)
-        left.imshow(np.asarray(first))
-        right.imshow(np.asarray(second))
+        left.imshow(pixels_of(first))
+        right.imshow(pixels_of(second))
     return figure.described(f"{title}: {len(pairs)} pairs of pictures, side by side. {'; '.join(labels)}.")
 
 
@@ -69,7 +71,7 @@ def plot_patches(before: Any, seen: np.ndarray, patch: int, *, titles: Sequence[
         titles: a line for each of the three.
     """
     figure, axes = new_figure(10, 3.6, 3, 3, subplot_kw=BARE)
-    stored, (height, width) = np.asarray(before), seen.shape[:2]
+    stored, (height, width) = pixels_of(before), seen.shape[:2]
     for ax, image, title in zip(axes, (stored, seen, seen), titles, strict=True):
         ax.imshow(image, interpolation="nearest")
         ax.set_title(title, fontsize=10)

@@ -9,7 +9,19 @@ import numpy as np
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS, wilson_interval
-from helpers.plotting.figure import BLUE, GRAY, GREEN, INK, ORANGE, SKY, DescribedFigure, new_figure, styled, tick_name
+from helpers.plotting.figure import (
+    BLUE,
+    GRAY,
+    GREEN,
+    INK,
+    ORANGE,
+    SKY,
+    DescribedFigure,
+    new_figure,
+    some,
+    styled,
+    tick_name,
+)
 
 
 @styled
@@ -18,7 +30,7 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
 
     The scores that count facts have a row of panels of their own, above the others.
     """
-    metrics, names = list(next(iter(systems.values()))), list(systems)[::-1]
+    metrics, names = list(next(iter(some(systems, "system").values()))), list(systems)[::-1]
     colors = [BLUE if name == "trained" else SKY for name in names]
     facts = [metric for metric in metrics if metric in METRICS and METRICS[metric].needs == "attributes"]
     rows = [row for row in (facts, [metric for metric in metrics if metric not in facts]) if row]

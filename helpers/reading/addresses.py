@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import zlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from http.client import responses
@@ -195,9 +196,15 @@ async def _answer(url: URL, places: _Places, proxy: str | None, max_bytes: int) 
             raise _Refused(_answered(answer.status, answer.headers.get("Retry-After", "")))
         if (answer.content_length or 0) > max_bytes:
             raise _Refused(f"has {answer.content_length:,} bytes; the limit is {max_bytes:,}; make it smaller")
-        content = bytearray()
-        async for part in answer.content.iter_any():
-            content += part
-            if len(content) > max_bytes:
-                raise _Refused(f"has more than {max_bytes:,} bytes, the limit; make it smaller")
+        coding = answer.headers.get("Content-Encoding", "identity")  # some servers pack although asked not to
+        if coding not in ("identity", "gzip", "x-gzip", "deflate"):
+            raise _Refused(f"is packed by its server ({coding}), which is not read; download it yourself")
+        unpack, content = zlib.decompressobj(47), bytearray()  # of gzip or zlib, as its beginning says
+        try:
+            async for part in answer.content.iter_any():
+                content += part if coding == "identity" else unpack.decompress(part, max_bytes + 1 - len(content))
+                if len(content) > max_bytes:
+                    raise _Refused(f"has more than {max_bytes:,} bytes, the limit; make it smaller")
+        except zlib.error:
+            raise _Refused("is packed wrongly by its server; download it yourself") from None
     return bytes(content)

@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
+from zipfile import is_zipfile
 
 from safetensors import SafetensorError, safe_open
 
@@ -16,11 +18,16 @@ _POINTER = b"version https://git-lfs"
 _PICTURES = ("preprocessor_config.json", "processor_config.json")
 _WORDS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_OTHERS = (".h5", ".msgpack", ".onnx", ".gguf", ".pt", ".pth", ".ckpt")  # of TensorFlow, Flax and others
 _AGAIN = "copy or download it again, or name another"
-_FROM_BASE = (
-    "only the model was saved; save the processor of the model that it was trained from in that folder too, with "
-    "processor.save_pretrained"
-)
+_SAVE = "save the model with its save_pretrained, or name another"
+_FROM_BASE = "only the model was saved; save the processor of its base there too, with processor.save_pretrained"
+# What a library says, and what it means.
+_SAID = {
+    "image processor": f"has no image processor ({_PICTURES[0]}): {_FROM_BASE}",
+    "mismatched_sizes": f"has weights of other sizes than its config.json says; {_AGAIN}",
+    "Weights only": f"has weights in pytorch_model.bin that are no plain numbers; {_SAVE}",
+}
 
 
 def refuse_pointers(name: str) -> None:
@@ -41,12 +48,8 @@ def fault(name: str, error: Exception) -> str:
     folder = resolve(name)
     if folder.is_file():
         return f"{name} is a file; give the folder that holds it, with config.json and the processor's files."
-    found = next(_faults(folder), None) if folder.is_dir() else None
-    said = first_line(error)
-    if not found and "image processor" in said:
-        found = f"has no image processor ({_PICTURES[0]}): {_FROM_BASE}"
-    if not found and "mismatched_sizes" in said:
-        found = f"has weights of other sizes than its config.json says; {_AGAIN}"
+    said, found = first_line(error), next(_faults(folder), None) if folder.is_dir() else None
+    found = found or next((what for sign, what in _SAID.items() if sign in said), None)
     return f"{name} {found}." if found else f"The checkpoint {name} cannot be read ({said}); {_AGAIN}."
 
 
@@ -73,35 +76,33 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _faults(folder: Path) -> Iterator[str]:
-    names = {file.name for file in _files(folder)}
-    index = next((name for name in sorted(names) if name.endswith((".safetensors.index.json", ".bin.index.json"))), "")
+    names = [file.name for file in _files(folder)]
+    index = next((name for name in names if name.endswith((".safetensors.index.json", ".bin.index.json"))), "")
     weights = [name for name in _WEIGHTS if name in names]
     if "adapter_config.json" in names and not weights:
-        yield (
-            "holds an adapter and no whole model; join it to its base with PEFT's merge_and_unload(), save that with "
-            "save_pretrained, and name its folder"
-        )
+        yield "holds an adapter and no whole model; save what PEFT's merge_and_unload() makes of it and its base"
     if "config.json" not in names:
-        inside = sorted(file.parent.name for file in folder.glob("*/config.json"))
+        inside = sorted((file.parent.name for file in folder.glob("*/config.json")), key=lambda name: (len(name), name))
         mend = f"name the folder {inside[-1]} in it" if inside else _AGAIN
         yield f"has no config.json, so it is no checkpoint; {mend}"
-    for file in _files(folder):
-        if file.name.endswith(("config.json", ".index.json")) or (file.name in _WORDS and file.suffix == ".json"):
-            try:
-                whole = isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
-            except (ValueError, RecursionError):
-                whole = False
-            if not whole:
-                yield f"has a damaged {file.name}; {_AGAIN}"
-    if names.isdisjoint(_PICTURES):
-        yield f"has no image processor ({_PICTURES[0]}): {_FROM_BASE}"
-    if names.isdisjoint(_WORDS):
-        yield f"has no vocabulary ({_WORDS[0]}): {_FROM_BASE}"
+    for name in names:
+        if name.endswith(("config.json", ".index.json")) or (name in _WORDS and name.endswith(".json")):
+            with suppress(ValueError, RecursionError):
+                if isinstance(json.loads((folder / name).read_text(encoding="utf-8")), dict):
+                    continue
+            yield f"has a damaged {name}; {_AGAIN}"
+    for part, files in (("image processor", _PICTURES), ("vocabulary", _WORDS)):
+        if not set(files) & set(names):
+            yield f"has no {part} ({files[0]}): {_FROM_BASE}"
     shards = set(json.loads((folder / index).read_bytes())["weight_map"].values()) if index else set()
-    if lacking := sorted(shards - names) or ([] if weights or index else [_WEIGHTS[0]]):
-        yield f"lacks its weights {lacking[0]}; {_AGAIN}"
-    for name in sorted(name for name in names if name.endswith(".safetensors")):
+    if lacking := sorted(shards - set(names)) or ([] if weights or index else [_WEIGHTS[0]]):
+        other = next((name for name in names if name.endswith(_OTHERS)), "")
+        yield f"lacks its weights {lacking[0]}; {f'{other} is not read: {_SAVE}' if other else _AGAIN}"
+    for name in names:
         try:
-            safe_open(folder / name, "pt")
+            if name.endswith(".safetensors"):
+                safe_open(folder / name, "pt")
+            elif name in _WEIGHTS and not is_zipfile(folder / name):
+                raise OSError
         except (OSError, SafetensorError):
             yield f"has a damaged or cut off {name}; {_AGAIN}"

@@ -41,19 +41,24 @@ _SIGNS = {
 }  # fmt: skip
 
 
+# The same of names that lead to no file.
+_NAMES = {
+    r"iVBORw0KGgo|/9j/|R0lGOD|UklGR": "the text (base64) of a picture; decode it, or give data:image/png;base64,…",
+    r"www\.|//\w": "an address without its beginning; give it with https:// before it",
+    r"['\"]": "no file; give the name without the quotation marks in it",
+    r".*\\": "no file; give a path of this machine, with slashes in place of backslashes",
+}
+
+
+def kind_of_name(name: str) -> str:
+    """What a text is that names no file, and what to do; empty where that is not known."""
+    return next((what for sign, what in _NAMES.items() if re.match(sign, name)), "")
+
+
 def kind_of(content: bytes) -> str:
     """What a file is that is no picture of a kind that is read, and what to do; empty where that is not known."""
     start = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t")
     return next((what for sign, what in _SIGNS.items() if re.match(sign, start, re.DOTALL | re.IGNORECASE)), "")
-
-
-def is_picture(source: Any) -> bool:
-    """Whether this is one picture, or what names or holds one, and no list of them; nothing is read."""
-    if hasattr(source, "keys"):
-        return any(is_picture(source.get(key)) for key in ("image", "bytes", "path"))
-    shape = getattr(source, "shape", ()) if hasattr(source, "__array__") else ()
-    one = len(shape) == 2 or (len(shape) == 3 and (shape[0] in _CHANNELS or shape[2] in _CHANNELS))
-    return one or isinstance(source, _PLAIN) or hasattr(source, "read")
 
 
 def one_of(source: Any, max_bytes: int) -> Any:
@@ -84,10 +89,40 @@ def one_of(source: Any, max_bytes: int) -> Any:
     return source
 
 
-def channels_last(values: np.ndarray) -> np.ndarray:
-    """An array of one picture, alone in its batch or with its channels first → (height, width[, channels])."""
+def in_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
+    """One channel of 16 bits, of 32 bits or of real numbers → uint8.
+
+    16 bits keep their scale. 32 bits and real numbers do not say theirs: it is the smallest of 1 (real numbers alone),
+    255 and 65,535 that holds all values; where none does, the values' own range is stretched.
+    """
+    values = np.nan_to_num(values.astype(np.float32))
+    low, high = float(values.min()), float(values.max())
+    scales = {"F": (1, 255, 65_535), "I": (255, 65_535)}.get(mode, (65_535,))
+    if low >= 0 and high <= scales[-1]:
+        low, high = 0, min(scale for scale in scales if high <= scale)
+    return np.rint((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+
+
+def of_array(values: np.ndarray, max_pixels: int) -> Image.Image:
+    """An array of one picture, alone in its batch or with its channels first, as a PIL picture of 0 to 255."""
     if values.ndim == 4 and len(values) == 1:
         values = values[0]
     if values.ndim == 3 and values.shape[2] not in _CHANNELS and values.shape[0] in _CHANNELS:
         values = np.moveaxis(values, 0, 2)
-    return values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    values = values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,), (4,)):
+        asked = "give (height, width), (height, width, 3) or (height, width, 4)"
+        raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")
+    if not values.size or values.shape[0] * values.shape[1] > max_pixels:
+        raise ImageError(f"An array of shape {values.shape} has no pixels, or more than {max_pixels:,}; give another.")
+    kind, which = values.dtype.kind, f"of {values.dtype}"
+    advice = "whole numbers from 0 to 255 or real numbers from 0 to 1"
+    if kind in "biuf":
+        low, high = values.min(), values.max()
+        whole, deep = kind in "iu" and high <= 255, kind == "u" and values.itemsize == 2
+        if low >= 0 and (whole or deep or high <= 1):
+            shades = values.astype(np.float32) * (255 / (255 if whole else 65_535 if deep else 1))
+            return Image.fromarray(np.rint(shades).astype(np.uint8))
+        which += f" from {low:g} to {high:g}"
+        advice += "; denormalize turns a processor's pixel values back" * bool(low < 0)
+    raise ImageError(f"An array {which} is no picture; give {advice}.")

@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 from urllib.request import DataHandler, Request, url2pathname
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
 from helpers.errors import ImageError, SettingsError, readable
 from helpers.paths import resolve
 from helpers.reading.addresses import fetch, shown
-from helpers.reading.kinds import channels_last, kind_of, one_of
+from helpers.reading.kinds import in_8_bits, kind_of, kind_of_name, of_array, one_of
 from helpers.reading.limits import Claims, check_size, opened
+from helpers.text import visible
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ with suppress(ImportError):
     pillow_heif.register_heif_opener()
     FORMATS, SUFFIXES = (*FORMATS, "HEIF"), (*SUFFIXES, ".heic", ".heif")
 TIMEOUT = 10  # seconds, for everything that an address takes
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES  # some programs write megabytes of how they made a picture
 # Pillow makes a list of all entries of an EXIF block, each as long as it says; one JPEG segment holds this much.
 _MAX_EXIF = 65_536
+_GAMMA = 0.45455  # of a PNG whose numbers are taken as they are
 
 
 def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
@@ -63,7 +66,7 @@ def load_image(source: Any, *, allow_local: bool = False) -> Image.Image:
     if isinstance(source, Image.Image):
         return _rgb(source, "The picture")
     if isinstance(source, np.ndarray) and not (source.ndim == 1 and source.dtype == np.uint8):  # which is a file's
-        return _rgb(_from_array(source), "The array")
+        return _rgb(of_array(source, MAX_PIXELS), "The array")
     return _rgb(*_opened(*content_of(source, allow_local)))
 
 
@@ -89,8 +92,10 @@ def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
             raise ImageError(f"The picture has {size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
         return bytes(source), "The picture"
     if not isinstance(source, (str, os.PathLike)) or not (name := os.fsdecode(source)):
-        shortened = reprlib.repr(source)[:60]  # which is quick for a list of a million, too
-        raise ImageError(f"{shortened} is no picture; give a path, an address, bytes, an array or a PIL picture.")
+        shortened = reprlib.repr(source)  # which is quick for a list of a million, too
+        what = shortened if len(shortened) <= 60 else f"This {type(source).__name__}"
+        raise ImageError(f"{what} is no picture; give a path, an address, bytes, an array or a PIL picture.")
+    name = name.strip()
     scheme = name.partition(":")[0].lower()
     if scheme == "data":
         with readable(ImageError, lambda error: f"{name[:40]} holds no bytes ({error}); give data:image/png;base64,…."):
@@ -103,20 +108,30 @@ def content_of(source: Any, allow_local: bool = False) -> tuple[bytes, str]:
 
 
 def _file(name: str) -> bytes:
+    start = name if len(name) < 200 else f"{name[:40]}…"
     try:
-        path = resolve(name)
+        path = _same(resolve(name))
         if not path.is_file():
-            raise ImageError(f"{name} is {_instead(path)}.")
+            raise ImageError(f"{start} is {kind_of_name(name) or _instead(path)}.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except SettingsError as error:
-        raise ImageError(str(error)) from None
+        raise ImageError(f"{start} is {what}." if (what := kind_of_name(name)) else str(error)) from None
     except OSError as error:
         mine = "give yourself the right to read it" if isinstance(error, PermissionError) else "try again"
         raise ImageError(f"{name[:80]} cannot be opened: {error.strerror}; {mine}, or copy it elsewhere.") from None
     if len(content) > MAX_BYTES:
         raise ImageError(f"{name} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Make it smaller.")
     return content
+
+
+def _same(path: Path) -> Path:
+    """The path, or the only one in its folder that looks the same: capitals, accents, spaces, signs unseen."""
+    if path.exists() or not path.parent.is_dir():
+        return path
+    files = list(path.parent.iterdir())
+    wanted, *names = (visible(file.name).strip().casefold() for file in (path, *files))
+    return files[names.index(wanted)] if names.count(wanted) == 1 else path
 
 
 def _instead(path: Path) -> str:
@@ -154,11 +169,13 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
         unknown = f"no picture, or a damaged one; {', '.join(FORMATS)} are read"
         sentences = {
             Claims: str(error),
+            AssertionError: "is closed, or damaged; open it again, and give it inside the with block",
             MemoryError: "needs more memory than there is; make it smaller",
             Image.DecompressionBombError: f"has more than {MAX_PIXELS:,} pixels, the limit. Make it smaller",
             UnidentifiedImageError: f"is {kind_of(content) or unknown}",
             Exception: f"is damaged or of a rare kind ({why}); copy it again or save it as PNG",
         }
+        error = AssertionError() if "closed image" in why else error
         what = next(sentence for kind, sentence in sentences.items() if isinstance(error, kind))
         raise ImageError(f"{name} {what}.") from None
 
@@ -176,9 +193,10 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
 def _on_white(picture: Image.Image, negative: bool) -> Image.Image:
     """RGB, of the colors of sRGB; `negative` says whether zero is white where Pillow leaves that to us."""
     clear, profile = picture.info.get("transparency"), picture.info.pop("icc_profile", None)
+    gamma = picture.info.get("gamma") or _GAMMA
     if picture.mode[0] in "IF":
         values = np.asarray(picture)
-        shades = _in_8_bits(values, picture.mode)
+        shades = in_8_bits(values, picture.mode)
         picture = Image.fromarray(255 - shades if negative else shades)
         if isinstance(clear, int):
             picture.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
@@ -186,16 +204,18 @@ def _on_white(picture: Image.Image, negative: bool) -> Image.Image:
         # Of 16 bits a channel Pillow keeps 8, but all 16 of the color that is transparent.
         picture.info["transparency"] = tuple(value // 256 for value in clear)
     space = {"1": "GRAY", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
+    profile = None if picture.mode == "LAB" else profile  # which Pillow turns into sRGB by itself
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+        picture = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
     if change := profile and _to_srgb(bytes(profile), space):
         changed = change.apply(picture.convert(change.input_mode))
         if picture.mode == "RGBA":
             changed.putalpha(picture.getchannel("A"))
         picture = changed
     if picture.mode == "RGBA":
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    return picture.convert("RGB")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    tone = [round(255 * (i / 255) ** (_GAMMA / gamma)) for i in range(256)] * 3
+    return picture.convert("RGB") if profile or abs(gamma - _GAMMA) < 0.05 else picture.convert("RGB").point(tone)
 
 
 @lru_cache(maxsize=64)
@@ -215,36 +235,3 @@ def _to_srgb(profile: bytes, space: str) -> ImageCms.ImageCmsTransform | None:
     except Exception as error:  # Pillow raises several kinds
         logger.warning("Colors are shown without their color profile, which cannot be used (%s); save as sRGB.", error)
         return None
-
-
-def _in_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
-    """One channel of 16 bits, of 32 bits or of real numbers → uint8.
-
-    16 bits keep their scale. 32 bits and real numbers do not say theirs: it is the smallest of 1 (real numbers alone),
-    255 and 65,535 that holds all values; where none does, the values' own range is stretched.
-    """
-    values = np.nan_to_num(values.astype(np.float32))
-    low, high = float(values.min()), float(values.max())
-    scales = {"F": (1, 255, 65_535), "I": (255, 65_535)}.get(mode, (65_535,))
-    if low >= 0 and high <= scales[-1]:
-        low, high = 0, min(scale for scale in scales if high <= scale)
-    return np.rint((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
-
-
-def _from_array(values: np.ndarray) -> Image.Image:
-    """An array as a PIL picture, its values brought to 0 to 255."""
-    values = channels_last(values)
-    if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,), (4,)):
-        asked = "give (height, width), (height, width, 3) or (height, width, 4)"
-        raise ImageError(f"An array of shape {values.shape} is no picture; {asked}.")
-    if not values.size or values.shape[0] * values.shape[1] > MAX_PIXELS:
-        raise ImageError(f"An array of shape {values.shape} has no pixels, or more than {MAX_PIXELS:,}; give another.")
-    kind, which = values.dtype.kind, f"of {values.dtype}"
-    if kind in "biuf":
-        low, high = values.min(), values.max()
-        whole, deep = kind in "iu" and high <= 255, kind == "u" and values.itemsize == 2
-        if low >= 0 and (whole or deep or high <= 1):
-            shades = values.astype(np.float32) * (255 / (255 if whole else 65_535 if deep else 1))
-            return Image.fromarray(np.rint(shades).astype(np.uint8))
-        which += f" from {low} to {high}"
-    raise ImageError(f"An array {which} is no picture; give whole numbers from 0 to 255 or real numbers from 0 to 1.")
