@@ -152,27 +152,22 @@ def _own(splits: DatasetDict) -> DatasetDict:
     return splits if hasattr(splits, "notes") else own_splits(splits, *(splits if isinstance(splits, dict) else ()))
 
 
-def _read(
-    name: str,
-    caption_columns: str | list[str] | None,
-    images: str | None,
-    config: str | None,
-    split_column: str | None,
-) -> tuple[DatasetDict, list[dict], list[dict], int]:
+def _read(name: str, asked: str | list[str] | None, *options: str | None) -> tuple[DatasetDict, list, list, int]:
     """The splits, what had to be left out, what was read otherwise than it stands, and how many rows there were."""
     if not isinstance(name, (str, PathLike)):
         advice = "save a data set that is loaded with save_to_disk, and give that folder"
         raise DataError(f"{shortened(name)} is no name of a folder, a file or a Hub id; {advice}.")
-    if not isinstance(caption_columns, (str, list, tuple, type(None))):
-        raise DataError(f"caption_columns is {caption_columns!r}; give a name, or a list of names.")
+    if not isinstance(asked, (str, list, tuple, type(None))):
+        raise DataError(f"caption_columns is {asked!r}; give a name, or a list of names.")
     splits, left_out, notes, rows = DatasetDict(), [], [], 0
-    for split, table in read_tables(str(name), images, config, split_column).items():
-        checked = usable(table, name, split, caption_columns)
+    for split, table in read_tables(str(name), *options).items():
+        checked = usable(table, name, split, asked)
         splits[split], rows = checked.dataset, rows + checked.rows
         copies.remember(checked.dataset, checked.seen)
         notes += _notes(split, checked.notes)
-        faults = checked.faults.items()
-        left_out += [{"split": split, "row": str(i), "kind": kind, "reason": why} for i, (kind, why) in faults]
+        left_out += [
+            {"split": split, "row": str(i), "kind": k, "reason": why} for i, (k, why) in checked.faults.items()
+        ]
     return splits, left_out, notes, rows
 
 

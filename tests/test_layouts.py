@@ -365,5 +365,5 @@ def test_a_column_that_contradicts_the_splits_is_told(tmp_path):
 
 def test_quotation_marks_around_a_path_and_addresses(tmp_path, pictures):
     assert texts(load_captions(f'"{beside(tmp_path, pictures)}"')) == sorted(EVERY)
-    with pytest.raises(DataError, match="is an address; download it"):
+    with pytest.raises(DataError, match="is an address; download"):
         load_captions("https://www.kaggle.com/datasets/adityajn105/flickr8k")

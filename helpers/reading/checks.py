@@ -33,11 +33,8 @@ class Checked(NamedTuple):
 def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) -> Checked:
     """Checks every row of a split; the names of the data set and the split are for sentences.
 
-    Rows of a file that name the same picture become one, with the captions of all. `asked` are the columns of captions
-    that were asked for.
-
-    Raises:
-        DataError: there are no rows, no column of pictures or none of captions, or classes in its place.
+    Rows of a file that name the same picture become one, with the captions of all; `asked` are their columns. Raises
+    DataError where there are no rows, no column of pictures or none of captions, or classes in its place.
     """
     if not len(table.rows):
         raise DataError(f"{name}: the split {split} has no rows; add some, or remove the split.")
@@ -99,9 +96,9 @@ def _looked(table: Listed, picture: str, split: str, faults: Faults) -> list[tup
 
 def _spared(faults: list[tuple[str, int]]) -> list[str]:
     """What is said of captions that are left out where their pictures have others."""
-    counted = ", ".join(f"{kind}: {count}" for kind, count in Counter(kind for kind, _ in faults).most_common())
-    row = f"the first in row {faults[0][1]}" if faults else ""
-    return [f"left out {len(faults)} captions of pictures that have others ({counted}; {row})"] if faults else []
+    counted = [f"{kind}: {count}" for kind, count in Counter(kind for kind, _ in faults).most_common()]
+    counted += [f"the first in row {row}" for _, row in faults[:1]]
+    return [f"left out {len(faults)} captions of pictures that have others ({'; '.join(counted)})"] if faults else []
 
 
 def _grouped(table: Listed, groups: list[list[int]], columns: list[str]) -> list[str]:

@@ -24,14 +24,8 @@ def objects(values: list[Any]) -> Rows:
 def rows_of(content: Any, shown: str) -> Rows:
     """The rows of a captions file, one a picture, of what json.loads gives; `shown` is its name, for sentences.
 
-    Besides COCO's and Karpathy's form, an object may hold one list of rows, or captions by the names of pictures.
-
-    Returns:
-        The rows with the columns file_name, captions and the pictures' others; and faults by row number. An annotation
-        that belongs to no picture is a row of its own, and a fault.
-
-    Raises:
-        DataError: it is no captions file.
+    Besides COCO's and Karpathy's form, an object may hold one list of rows, columns, or captions by pictures' names.
+    An annotation that belongs to no picture is a row of its own, and a fault. Raises DataError where it is none.
     """
     known = content if isinstance(content, dict) else {}
     images, annotations = map(known.get, ("images", "annotations"))

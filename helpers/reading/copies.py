@@ -25,8 +25,7 @@ _known: dict[str, np.ndarray] = {}  # of the last sets that were loaded, by the 
 def sources(dataset: Dataset) -> Iterator[bytes | Path]:
     """Each picture's file, which a Dataset holds or names, in the column image."""
     for row in dataset.select_columns("image").cast_column("image", Image(decode=False)):
-        stored = row["image"]
-        yield stored["bytes"] if stored["bytes"] is not None else Path(stored["path"])
+        yield Path(row["image"]["path"]) if row["image"]["bytes"] is None else row["image"]["bytes"]
 
 
 def contents(dataset: Dataset) -> Iterator[bytes]:
@@ -69,11 +68,7 @@ def groups_of_copies(hashes: np.ndarray) -> np.ndarray:
     Hashes that differ in at most `NEAR` bits are equal in at least one of `NEAR` + 1 stretches of bytes, so only those
     that share a stretch are compared.
 
-    Args:
-        hashes: uint8 (pictures, 32).
-
-    Returns:
-        int64 (pictures,): the group of each picture; groups are numbered in the order of their first pictures.
+    `hashes` are uint8 (pictures, 32). The groups, int64 (pictures,), are numbered in the order of their first pictures.
     """
     different, which = np.unique(np.ascontiguousarray(hashes), axis=0, return_inverse=True)
     labels, words = np.arange(len(different)), different.view(np.uint64)  # (different, 4)
@@ -107,14 +102,8 @@ def chosen_groups(sizes: np.ndarray, target: int, most: int, seed: int) -> list[
 
     The groups come in an order drawn by the seed, and each that still fits is taken; where none fits, the smallest is.
 
-    Args:
-        sizes: (groups,) pictures of each.
-        target: pictures wanted.
-        most: the largest number of groups to draw.
-        seed: of the draw.
-
-    Returns:
-        The numbers of the groups, at least one.
+    `sizes` are the groups' pictures, `target` the pictures wanted, `most` the largest number of groups to draw. The
+    numbers of the groups are returned, at least one.
     """
     order = np.random.default_rng(seed).permutation(len(sizes)).tolist()
     drawn, left = [], target

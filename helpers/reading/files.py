@@ -91,9 +91,8 @@ def texts_beside(folder: Path, files: list[str]) -> Listed | None:
 def unread(files: Iterable[str]) -> list[str]:
     """What is said of files that may hold captions and are not read."""
     some = [file for file in files if file.lower().endswith((*BESIDE, *READERS, *OTHERS))]
-    return (
-        [f"other files that may hold captions are not read: {', '.join(some[:3])}, {len(some)} in all"] if some else []
-    )
+    told = f"other files that may hold captions are not read: {', '.join(some[:3])}, {len(some)} in all"
+    return [told] if some else []
 
 
 def _alike(stem: str) -> str:
@@ -234,14 +233,10 @@ def _values(text: str) -> Iterator[Any]:
         yield value
 
 
-def _stored(kind: str) -> Callable[[Path], Listed]:
-    """Reads a file of this kind with the datasets library."""
-
-    def read(file: Path) -> Listed:
-        escaped = glob.escape(str(file))  # the library takes brackets and stars for a pattern
-        return stored(load_dataset(kind, data_files=escaped, split="train", cache_dir=cache_for([file])), file.parent)
-
-    return read
+def _library_table(file: Path) -> Listed:
+    kind = {".tar": "webdataset"}.get(file.suffix.lower(), "parquet")
+    escaped = glob.escape(str(file))  # the library takes brackets and stars for a pattern
+    return stored(load_dataset(kind, data_files=escaped, split="train", cache_dir=cache_for([file])), file.parent)
 
 
 def cache_for(files: Iterable[Path]) -> str:
@@ -257,6 +252,5 @@ def cache_for(files: Iterable[Path]) -> str:
 READERS: dict[str, Callable[[Path], Listed]] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".token"), _csv_table),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), _json_table),
-    ".parquet": _stored("parquet"),
-    ".tar": _stored("webdataset"),
+    **dict.fromkeys((".parquet", ".tar"), _library_table),
 }

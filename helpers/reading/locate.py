@@ -59,7 +59,7 @@ def locate(name: str, kind: str) -> str:
         return str(path)
     is_file = path.suffix in (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet", ".tar", ".zip")
     if "://" in name:
-        raise _absent(name, kind, "is an address; download it and unpack it, and give its folder")
+        raise _ERRORS[kind](f"{name} is an address; download what is there, unpack it and give its folder.")
     if (
         is_file
         or name.startswith((".", "/", "~"))

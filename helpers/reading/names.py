@@ -126,10 +126,8 @@ class Finder:
 def picture_folder(folder: Path, names: list[str]) -> Path:
     """Where the pictures of a table in this folder lie: in there, in a folder of it, or in one beside it.
 
-    The last counts where the table's folder holds no pictures, as COCO's annotations and Flickr8k_text do.
-
-    Raises:
-        DataError: several of these folders have as many of them.
+    The last counts where the table's folder holds no pictures, as COCO's annotations and Flickr8k_text do. Raises
+    DataError where several of these folders have as many of them.
     """
     some, near = names[:_LOOKED_FOR], [place for place in sorted(folder.parent.glob("*/")) if place != folder]
     for places in ([folder, *sorted(folder.glob("*/"))], near):

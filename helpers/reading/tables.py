@@ -8,14 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from datasets import (
-    concatenate_datasets,
-    config,
-    get_dataset_config_names,
-    load_dataset,
-    load_dataset_builder,
-    load_from_disk,
-)
+from datasets import concatenate_datasets, config, get_dataset_config_names, load_dataset, load_from_disk
+from datasets.load import load_dataset_builder
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
@@ -35,20 +29,9 @@ _LIBRARYS = (".parquet", ".arrow", ".tar")  # endings of the files that the data
 def read_tables(
     name: str, images: str | None = None, configuration: str | None = None, split_column: str | None = None
 ) -> dict[str, Listed]:
-    """The splits that a name leads to.
+    """The splits that a name leads to: split → rows, "train" alone where the data set does not come divided.
 
-    Args:
-        name: a file (see `helpers.reading.files`), a folder with such files, with pictures and a metadata file or a
-            text beside each, or with what `save_to_disk` wrote, or a Hub id.
-        images: the folder that paths are relative to; where None, the file's own or one beside it.
-        configuration: which one, of a data set that has several.
-        split_column: the column that names each row's split, whatever splits the data set comes in.
-
-    Returns:
-        split → rows; "train" alone where the data set does not come divided.
-
-    Raises:
-        DataError: there is nothing that can be read as rows.
+    The arguments are those of `load_captions`. Raises DataError where there is nothing that can be read as rows.
     """
     folder = resolve(images) if images is not None else None
     if folder and not folder.is_dir():
@@ -65,9 +48,8 @@ def read_tables(
     for split, table in tables.items():
         column = next((column for column in table.columns if folded(column) == "split"), None)
         if column and {split_of(value) for value in table.values(column)} - {split_of(split)}:
-            table.notes.append(
-                f"its column {column} names other splits than its own; split_column={column!r} takes them"
-            )
+            other = f"names other splits than its own; split_column={column!r} takes them"
+            table.notes.append(f"its column {column} {other}")
     return tables
 
 
@@ -81,9 +63,9 @@ def _tables(name: str, configuration: str | None) -> dict[str, Listed]:
         home = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=place, repo_type="dataset")
         caches = (config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
         return _loaded(name, lambda: _chosen(name, place, configuration), home, (home, *caches))
-    if path.is_dir() and configuration is not None:
-        return _loaded(name, lambda: _chosen(name, str(path), configuration), path)
     if configuration is not None:
+        if path.is_dir():
+            return _loaded(name, lambda: _chosen(name, str(path), configuration), path)
         raise DataError(f"{name} has no configurations; leave config={configuration!r} out.")
     if path.is_file():
         return {"train": read_file(path)}
@@ -94,7 +76,7 @@ def _tables(name: str, configuration: str | None) -> dict[str, Listed]:
     if len(inside := list(islice(files_in(path), MANY))) == MANY:
         raise DataError(f"{name} has more than {MANY - 1:,} files; give the folder of the pictures alone, or a table.")
     beside = texts_beside(path, inside)
-    texts = {f"{Path(row['file_name']).stem}" for row in beside.rows} if beside else set()
+    texts = {Path(row["file_name"]).stem for row in beside.rows} if beside else set()
     files = [f for f in inside if not f.endswith(_LIBRARYS) and Path(f).stem not in texts and is_table(path / f)]
     found = _of_splits(name, files)
     if not found and any(file.endswith(_LIBRARYS) for file in inside):
@@ -183,12 +165,11 @@ def _joined(tables: dict[str, Listed]) -> Listed:
         first.rows = concatenate_datasets([table.rows for table in tables.values()])
         return first
     for table in others:
-        named = [(row, row.get(table.picture)) for row in table.rows]
-        moved = [
-            row | {table.picture: str(table.folder / name)} if isinstance(name, str) else row for row, name in named
-        ]
+        for row in table.rows:
+            if isinstance(name := row.get(table.picture), str):
+                row[table.picture] = str(table.folder / name)
         first.faults |= {len(first.rows) + i: why for i, why in table.faults.items()}
-        first.rows += moved
+        first.rows += table.rows
         first.notes += table.notes
         first.caches += (table.folder,)
     return first
