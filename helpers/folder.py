@@ -155,13 +155,11 @@ def _said_beside(place: Path, names: list[str], texts: list[str]) -> dict[str, R
         if (first := owners.setdefault(_stem(name), name)) != name:
             rows[name] = _row(name, reason=f"it would share its text with {first}; rename one of the two")
         elif text:
-            try:
-                caption = "\n".join(texts_beside(place, [name, text]).rows[0]["captions"])
-                why = "" if caption else f"{text} is empty; fill it or remove it"
-                if whole(caption) != caption:
-                    caption, why = "", f"{text} is not in UTF-8; save it anew"
-            except (OSError, ValueError) as error:  # a DataError is one
-                caption, why = "", f"{text} cannot be read ({first_line(error)}); mend it or move it away"
+            read = texts_beside(place, [name, text])
+            caption = "\n".join(read.rows[0]["captions"])
+            why = read.faults.get(0, "") or ("" if caption else f"{text} is empty; fill it or remove it")
+            if whole(caption) != caption:
+                caption, why = "", f"{text} is not in UTF-8; save it anew"
             rows[name] = _row(name, caption, reason=why)
     return rows
 
@@ -171,7 +169,7 @@ def _read_table(table: Path) -> list[Row]:
     if not table.exists():
         return []
     try:
-        read, find = read_file(table, table.parent), Finder(table.parent)
+        read = read_file(table)
         text = whole(spelled := json.dumps(read.rows, ensure_ascii=False)) == spelled and not read.faults
         why = "" if text and all(map(_is_row, read.rows)) else "not each row has a file_name and a caption in UTF-8"
     except (OSError, DataError) as error:
@@ -179,7 +177,8 @@ def _read_table(table: Path) -> list[Row]:
     if why:
         advice = "rename it to get a new one"
         raise SettingsError(f"{table.name} is there already and cannot be continued ({why}); {advice}.")
-    return [row | {"file_name": find(row["file_name"])} for row in read.rows]
+    names = Finder(table.parent)([row["file_name"] for row in read.rows])
+    return [row | {"file_name": name} for row, name in zip(read.rows, names, strict=True)]
 
 
 def _is_row(row: Row) -> bool:

@@ -145,13 +145,15 @@ class Stored(Listed):
     ) -> Dataset:
         """As of rows in a file."""
         dataset, places = self.whole or self.rows, [self.places[i] if self.places else i for i in numbers]
-        others = {"image"} - {picture} | {"captions", *texts}
-        dataset = dataset.remove_columns([column for column in dataset.column_names if column in others])
+        gone = {"image"} - {picture} | {"captions", *texts}
+        dataset = dataset.remove_columns([column for column in dataset.column_names if column in gone])
         dataset = dataset if picture == "image" else dataset.rename_column(picture, "image")
         # A column is added to rows as they lie on the disk; after a choice of some, the library would copy those first.
         said = dict(zip(places, captions, strict=True))
         every = [said.get(i, []) for i in range(len(dataset))]
+        others = [column for column in dataset.column_names if column != "image"]
         dataset = dataset.add_column("captions", every, feature=List(Value("string")))
+        dataset = dataset.select_columns(["image", "captions", *others])
         # Another picture in its place, of the same name, size and time, is another one here, too.
         known_by = Hasher.hash([dataset._fingerprint, places, digests])
         dataset = dataset.select(places, new_fingerprint=known_by)
