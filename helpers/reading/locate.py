@@ -57,15 +57,10 @@ def locate(name: str, kind: str) -> str:
     path = resolve(name)
     if path.exists():
         return str(path)
-    is_file = path.suffix in (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet", ".tar", ".zip")
     if "://" in name:
         raise _ERRORS[kind](f"{name} is an address; download what is there, unpack it and give its folder.")
-    if (
-        is_file
-        or name.startswith((".", "/", "~"))
-        or "\\" in name
-        or name.partition("/")[0] in ("data", "models", "artifacts")
-    ):
+    is_file = path.suffix in (".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet", ".tar", ".zip")
+    if is_file or re.match(r"[./~]|(data|models|artifacts)(/|$)|.*\\", name):
         raise _absent(name, kind, f"is not there (looked for {path}); check the spelling")
     try:
         within(PATIENCE, lambda: HfApi().repo_info(name, repo_type=kind, timeout=PATIENCE))

@@ -190,7 +190,7 @@ def by_split(table: Listed, name: str, asked: str | None = None) -> dict[str, Li
     sound = [part for i, part in enumerate(parts) if i not in table.faults]
     if not sound or None in sound:
         return {"train": table}
-    if folded(column or "") != "split":
+    if asked is None and folded(column or "") != "split":
         table.notes.append(f"its splits are those of {where}")
     numbers: dict[str, list[int]] = {}
     for i, part in enumerate(parts):
