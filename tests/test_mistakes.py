@@ -975,6 +975,55 @@ def _(room):
     load_or_train("models/git-tiny")
 
 
+@mistake("Names and values", "The processor is given before the model")
+def _(room):
+    caption_images(*load_checkpoint(room.settings.checkpoint)[::-1], [room.file("creature.png", png())])
+
+
+@mistake("Names and values", "A tokenizer is given for a processor")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    caption_images(model, processor.tokenizer, [room.file("creature.png", png())])
+
+
+@mistake("Names and values", "The processor is another model's, of larger pictures")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    processor.image_processor.crop_size = {"height": 96, "width": 96}
+    caption_images(model, processor, [room.file("creature.png", png())])
+
+
+@mistake("Names and values", "Words are added to the tokenizer alone")
+def _(room):
+    model, processor = load_checkpoint(room.settings.checkpoint)
+    processor.tokenizer.add_tokens(["axolotl"])
+    CaptionTrainer(model, processor, load_captions(room.settings.dataset), room.settings)
+
+
+@mistake("Names and values", "A Trainer's scores are counted of what it does not generate")
+def _(room):
+    decode(load_processor(room.settings.checkpoint), np.zeros((2, 4, 50)))
+
+
+@mistake("Names and values", "There is nothing to draw")
+def _(room):
+    plot_training_history([])
+
+
+@mistake("Names and values", "A row of a data set of your own has no picture")
+def _(room):
+    rows = Dataset.from_dict({"image": [png(), None], "captions": [["a"], ["b"]]})
+    CaptionTrainer(*load_checkpoint(room.settings.checkpoint), DatasetDict(train=rows, validation=rows), room.settings)
+
+
+@mistake("Names and values", "A whole model is pickled in place of its weights")
+def _(room):
+    place = shutil.copytree(room.settings.checkpoint, room.folder / "mine")
+    torch.save(load_checkpoint(room.settings.checkpoint)[0], place / "pytorch_model.bin")
+    (place / "model.safetensors").unlink()
+    load_checkpoint(str(place))
+
+
 # Order
 
 
@@ -1079,55 +1128,6 @@ def _(room):
 
 def full(*_: Any, **__: Any) -> None:
     raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-
-
-@mistake("Names and values", "The processor is given before the model")
-def _(room):
-    caption_images(*load_checkpoint(room.settings.checkpoint)[::-1], [room.file("creature.png", png())])
-
-
-@mistake("Names and values", "A tokenizer is given for a processor")
-def _(room):
-    model, processor = load_checkpoint(room.settings.checkpoint)
-    caption_images(model, processor.tokenizer, [room.file("creature.png", png())])
-
-
-@mistake("Names and values", "The processor is another model's, of larger pictures")
-def _(room):
-    model, processor = load_checkpoint(room.settings.checkpoint)
-    processor.image_processor.crop_size = {"height": 96, "width": 96}
-    caption_images(model, processor, [room.file("creature.png", png())])
-
-
-@mistake("Names and values", "Words are added to the tokenizer alone")
-def _(room):
-    model, processor = load_checkpoint(room.settings.checkpoint)
-    processor.tokenizer.add_tokens(["axolotl"])
-    CaptionTrainer(model, processor, load_captions(room.settings.dataset), room.settings)
-
-
-@mistake("Names and values", "A Trainer's scores are counted of what it does not generate")
-def _(room):
-    decode(load_processor(room.settings.checkpoint), np.zeros((2, 4, 50)))
-
-
-@mistake("Names and values", "There is nothing to draw")
-def _(room):
-    plot_training_history([])
-
-
-@mistake("Names and values", "A row of a data set of your own has no picture")
-def _(room):
-    rows = Dataset.from_dict({"image": [png(), None], "captions": [["a"], ["b"]]})
-    CaptionTrainer(*load_checkpoint(room.settings.checkpoint), DatasetDict(train=rows, validation=rows), room.settings)
-
-
-@mistake("Names and values", "A whole model is pickled in place of its weights")
-def _(room):
-    place = shutil.copytree(room.settings.checkpoint, room.folder / "mine")
-    torch.save(load_checkpoint(room.settings.checkpoint)[0], place / "pytorch_model.bin")
-    (place / "model.safetensors").unlink()
-    load_checkpoint(str(place))
 
 
 @mistake("Memory", "There is too little memory for training")
