@@ -60,8 +60,8 @@ def load_captions(
     splits, left_out, notes, rows = _read(name, caption_columns, images, config, split_column)
     kinds = Counter(entry["kind"] for entry in left_out)
     counted = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common())
+    first = "{split} row {row}: {reason}".format(**left_out[0]) if left_out else ""
     if len(left_out) > max_left_out * rows:
-        first = "{split} row {row}: {reason}".format(**left_out[0])
         raise DataError(
             f"{name}: {len(left_out)} of {rows} rows cannot be used ({counted}); the first is {first}. "
             f"data_report({name!r}) lists them; mend them, or raise max_left_out above {max_left_out}."
@@ -69,11 +69,11 @@ def load_captions(
     if empty := [split for split, dataset in splits.items() if not len(dataset)]:
         raise DataError(f"{name}: the split {empty[0]} has no rows that can be used; add some, or remove the split.")
     if left_out:
-        message = "%s: left out %d of %d rows, %s; data_report(%r) lists them."
-        logger.warning(message, name, len(left_out), rows, counted, name)
+        message = "%s: left out %d of %d rows, %s; the first is %s. data_report(%r) lists them."
+        logger.warning(message, name, len(left_out), rows, counted, first, name)
     divided = _divided(splits, name, seed, notes)
-    for note in notes:
-        logger.warning("%s: %s.", name, note["reason"])
+    for reason in dict.fromkeys(note["reason"] for note in notes):  # what holds for several splits is said once
+        logger.warning("%s: %s.", name, reason)
     divided.left_out, divided.notes = left_out, notes  # for data_report, which then need not read again
     return divided
 

@@ -51,7 +51,7 @@ def test_a_text_beside_each_picture_at_any_depth(tmp_path, pictures):
     (tmp_path / "notes.txt").write_text("no caption")
     again = load_captions(str(tmp_path), max_left_out=0.1)
     assert texts(again) == sorted({*EVERY, "one", "two"} - {"picture 0", "picture 2"})
-    assert "1 pictures have texts of several lines" in told(again)
+    assert "pictures that have several: 1" in told(again)
     assert "notes.txt, 1 in all" in told(again)
     [left] = [row["reason"] for row in data_report(again) if row["row"].isdigit()]
     assert "write one into 10_cats/02.txt" in left

@@ -409,7 +409,7 @@ def test_a_bad_caption_of_several_costs_itself_alone(table, log, bad):
     assert ("one", "two") in as_groups(splits)
     assert len(as_groups(splits)) == 24
     [note] = notes_of(splits)
-    assert "left out 1 captions" in note
+    assert "have others: 1" in note
     assert "row 5" in note
     assert note in log.text
 
@@ -460,7 +460,7 @@ def test_bytes_that_are_no_utf_8_cost_their_own_row(table):
 def test_signs_that_cannot_be_seen_are_taken_out_of_captions_and_told(table):
     splits = load_captions(table(as_csv(rows(r5="\u200ea \u00adcat\ufeff", r6="👩\u200d🚒"))))
     assert {"a cat", "👩\u200d🚒"} <= set(captions(splits))
-    assert notes_of(splits) == ["signs that cannot be seen are taken out of 1 captions"]
+    assert notes_of(splits) == ["signs that cannot be seen are taken out of captions: 1"]
 
 
 @pytest.mark.parametrize("change", [lambda text: f"sep=;\n{text}", lambda text: text.replace("\r\n", "\r")])
@@ -501,7 +501,7 @@ def test_an_annotation_without_a_usable_caption_costs_itself_alone(table):
     made = changed_coco(lambda _, notes: notes.extend([{"image_id": 103}, {"image_id": 103, "caption": 5}]))
     splits = load_captions(table(made, "captions.json"))
     assert len(as_groups(splits)) == 24
-    assert "left out 2 captions" in notes_of(splits)[0]
+    assert "have others: 2" in notes_of(splits)[0]
 
 
 @pytest.mark.parametrize("way", [str, "{}.0".format, "{:012d}".format, " {} ".format, float])
@@ -538,7 +538,7 @@ def test_columns_that_may_hold_captions_too_are_told(table):
     made = [{**row, "description": "-"} for row in rows()]
     splits = load_captions(table(as_csv(made)))
     assert "description" in splits["train"].column_names
-    assert "from text, and not from description" in notes_of(splits)[0]
+    assert "too, stays: description" in notes_of(splits)[0]
 
 
 @pytest.mark.parametrize(
@@ -660,7 +660,7 @@ def test_names_of_columns_in_the_middle_are_told(table):
 def test_captions_that_may_be_several_are_told(table, text):
     splits = load_captions(table(as_lines(rows(r5=text)), "captions.jsonl"))
     assert text in captions(splits)
-    assert "1 captions have several lines" in notes_of(splits)[0]
+    assert "stay one each: 1" in notes_of(splits)[0]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) 
         if not good:
             faults[i] = bad[0]
         spared += [(kind, i) for kind, _ in bad] if good else []
-    faults |= {i: ("a fault in its table", why) for i, why in table.faults.items()}
+    faults |= {i: ("another fault", why) for i, why in table.faults.items()}
     try:
         looked = _looked(table, picture, split, faults)
     except (pyarrow.ArrowException, TypeError, ValueError):
@@ -64,8 +64,8 @@ def usable(table: Listed, name: str, split: str, asked: str | list[str] | None) 
         dataset = table.dataset([rows[0] for rows in groups], picture, texts, together, digests)
         notes += _grouped(table, groups, dataset.column_names)
     several = sum("\n" in text or "|" in text for group in captions for text in group)
-    notes += [f"{several} captions have several lines, or the sign |, and stay one each"] if several else []
-    notes += [f"signs that cannot be seen are taken out of {hidden} captions"] if hidden else []
+    notes += [f"captions of several lines, or with the sign |, stay one each: {several}"] if several else []
+    notes += [f"signs that cannot be seen are taken out of captions: {hidden}"] if hidden else []
     return Checked(dataset, dict(sorted(faults.items())), notes, len(captions), packed([look for _, look in looked]))
 
 
@@ -98,7 +98,7 @@ def _spared(faults: list[tuple[str, int]]) -> list[str]:
     """What is said of captions that are left out where their pictures have others."""
     counted = [f"{kind}: {count}" for kind, count in Counter(kind for kind, _ in faults).most_common()]
     counted += [f"the first in row {row}" for _, row in faults[:1]]
-    return [f"left out {len(faults)} captions of pictures that have others ({'; '.join(counted)})"] if faults else []
+    return [f"left out captions of pictures that have others: {len(faults)} ({'; '.join(counted)})"] if faults else []
 
 
 def _grouped(table: Listed, groups: list[list[int]], columns: list[str]) -> list[str]:

@@ -75,7 +75,7 @@ def passed_over(table: Listed, picture: str, texts: list[str]) -> list[str]:
     others = [
         c for c in table.columns if _stem(c) in CAPTIONS and _stem(c) not in used and c not in (picture, "captions")
     ]
-    told = f"its captions are taken from {' and '.join(texts)}, and not from {', '.join(others)}, which stay columns"
+    told = f"its captions are taken from {' and '.join(texts)}; what may hold some, too, stays: {', '.join(others)}"
     return [*notes, told] if others else notes
 
 

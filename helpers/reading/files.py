@@ -83,7 +83,7 @@ def texts_beside(folder: Path, files: list[str]) -> Listed | None:
         return None
     table = Listed(rows, folder, faults)
     if several := sum(len(row["captions"]) > 1 for row in rows):
-        table.notes.append(f"{several} pictures have texts of several lines, or several texts; each line is a caption")
+        table.notes.append(f"each line of a text is a caption; pictures that have several: {several}")
     table.notes += unread(file for file in files if file not in given)
     return table
 
