@@ -105,7 +105,7 @@ def check_pictures(page, notebook) -> None:
     with suppress(Error):  # after a timeout the next lines say what is there
         page.locator(PICTURES).nth(len(told) - 1).wait_for(state="attached")
     assert page.locator(PICTURES).evaluate_all("pictures => pictures.map(picture => picture.alt)") == told
-    tables = sum(output.get("text/html", "").partition("<details>")[2].count("<table>") for output in outputs)
+    tables = sum(output.get("text/html", "").partition("<details>")[2].count("</table>") for output in outputs)
     assert page.locator(TABLES).count() == tables
 
 
