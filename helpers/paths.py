@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from datasets import config
-
 from helpers.errors import NO_ROOM, SettingsError, first_line, is_full_disk
 
 RECORD = "training.json"  # what lies beside a captioner: its settings and the steps it did
@@ -81,6 +79,8 @@ def usable_cache() -> Iterator[None]:
     Raises:
         SettingsError: it cannot, from the start or because the disk is full.
     """
+    from datasets import config  # here, for it takes half a second, and everything imports paths
+
     folder = Path(config.HF_DATASETS_CACHE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
