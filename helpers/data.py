@@ -19,6 +19,7 @@ from helpers.reading.given import own_split, own_splits
 from helpers.reading.looks import perceptual_hash
 from helpers.reading.names import split_of
 from helpers.reading.tables import read_tables
+from helpers.text import whole
 
 logger = logging.getLogger(__name__)
 
@@ -166,13 +167,13 @@ def _read(name: str, asked: str | list[str] | None, *options: str | None) -> tup
         copies.remember(checked.dataset, checked.seen)
         notes += _notes(split, checked.notes)
         left_out += [
-            {"split": split, "row": str(i), "kind": k, "reason": why} for i, (k, why) in checked.faults.items()
+            {"split": split, "row": str(i), "kind": k, "reason": whole(why)} for i, (k, why) in checked.faults.items()
         ]
     return splits, left_out, notes, rows
 
 
 def _notes(split: str, reasons: list[str]) -> list[dict[str, str]]:
-    return [{"split": split, "row": "note", "kind": "", "reason": reason} for reason in reasons]
+    return [{"split": split, "row": "note", "kind": "", "reason": whole(reason)} for reason in reasons]
 
 
 def _divided(splits: DatasetDict, name: str, seed: int, notes: list[dict]) -> DatasetDict:

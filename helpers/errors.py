@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from helpers.text import whole
+
 _TOKEN = re.compile(r"hf_\w{6,}")
 _NOISE = re.compile(r"\x1b\[[\d;]*[A-Za-z]|\[Errno -?\d+\] | at 0x[\da-f]+")
 _NEXT_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`'\"])")
@@ -28,7 +30,7 @@ class CaptioningError(ValueError):
     """A mistake that the person at the keyboard can mend; the message is one line, and never holds a token."""
 
     def __init__(self, message: str):
-        super().__init__(without_tokens(" ".join(str(message).split())))
+        super().__init__(without_tokens(whole(" ".join(str(message).split()))))
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this: a notebook shows the sentence alone, not the frames of the libraries.

@@ -18,6 +18,7 @@ from PIL import Image
 from helpers.data import data_report, load_captions
 from helpers.errors import CaptioningError, DataError
 from helpers.reading.tables import read_tables
+from helpers.text import whole
 from tests.toolbox import noise
 
 
@@ -808,6 +809,14 @@ def test_half_a_character_is_a_fault_in_a_caption_and_mended_elsewhere(table, lo
     assert len(captions(splits)) == 23
     assert "1 of 24" in log.text
     assert "half ?" in [note for split in splits.values() for note in split["note"]]
+
+
+def test_half_a_letter_of_a_name_does_not_stand_in_what_is_said(table, log):
+    made = as_csv(rows()).encode().replace(b"05.png", b"05.PNG\xe9").replace(b"06.png", b"lost\xe9.png")
+    path = table(made)
+    load_captions(path, max_left_out=0.2)
+    for said in (log.text, *data_report(path)["reason"], refused(path, max_left_out=0)):
+        assert whole(said) == said
 
 
 def test_lines_of_which_none_is_a_row_are_said(table):

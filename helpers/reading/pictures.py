@@ -175,7 +175,8 @@ def _carefully(step: Callable[[], Any], name: str, content: bytes = b"") -> Any:
             UnidentifiedImageError: f"is {kind_of(content) or unknown}",
             Exception: f"is damaged or of a rare kind ({why}); copy it again or save it as PNG",
         }
-        error = AssertionError() if "closed image" in why else error
+        closed = "closed image" in why or why.endswith("no attribute 'seek'")  # as Pillow 11 says it
+        error = AssertionError() if closed else error
         what = next(sentence for kind, sentence in sentences.items() if isinstance(error, kind))
         raise ImageError(f"{name} {what}.") from None
 
