@@ -8,6 +8,10 @@ from helpers.data import load_captions
 from tests.test_emoji import COUNTS
 
 
+# Reading all 6,867 pictures takes seconds; notebook 1 does it in each run.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def korean():
     return load_captions("data/emoji", caption_columns="name_ko", split_column="by_artist")
@@ -26,7 +30,6 @@ def test_names_of_one_language_are_the_captions(korean):
     assert set(korean["test"]["artist"]) == {"fluent"}
 
 
-@pytest.mark.slow
 def test_the_same_rows_are_divided_by_combination():
     divided = load_captions("data/emoji", caption_columns="name_en", split_column="by_combination")
     assert {split: len(dataset) for split, dataset in divided.items()} == COUNTS["by_combination"]
