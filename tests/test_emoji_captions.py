@@ -7,7 +7,6 @@ import pytest
 from helpers.data import load_captions
 from tests.test_emoji import COUNTS
 
-
 # Reading all 6,867 pictures takes seconds; notebook 1 does it in each run.
 pytestmark = pytest.mark.slow
 
