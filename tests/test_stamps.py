@@ -16,9 +16,11 @@ def stamps(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stamps")
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         pytest.skip("apt-get and dpkg-deb are missing, which fetch and unpack the package")
-    fetched = subprocess.run(["apt-get", "download", PACKAGE], cwd=folder, capture_output=True, text=True)
+    fetched = subprocess.run(
+        ["timeout", "300", "apt-get", "download", PACKAGE], cwd=folder, capture_output=True, text=True
+    )
     if fetched.returncode:
-        pytest.skip(f"{PACKAGE} cannot be fetched: {fetched.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"{PACKAGE} cannot be fetched: {[*fetched.stderr.strip().splitlines(), 'time'][0]}")
     [package] = folder.glob(f"{PACKAGE}_*.deb")
     subprocess.run(["dpkg-deb", "-x", package, folder / "unpacked"], check=True)
     source, captioned = folder / "unpacked/usr/share/tuxpaint/stamps", folder / "captioned"
