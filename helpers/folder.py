@@ -23,7 +23,7 @@ from helpers.paths import resolve, write_whole
 from helpers.reading.files import BESIDE, read_file, texts_beside
 from helpers.reading.names import Finder, files_in
 from helpers.reading.pictures import SUFFIXES, load_image
-from helpers.text import visible, whole
+from helpers.text import alike, whole
 from helpers.transforms import kept_share, report_crops
 
 logger = logging.getLogger(__name__)
@@ -110,10 +110,8 @@ def caption_folder(
         if write in TABLES and waiting:
             write_table()
     if faults := [row for row in rows.values() if row["reason"]]:
-        first, message = (
-            "{file_name}: {reason}".format(**faults[0]),
-            "%s: %d of %d pictures have no caption; the first is %s.",
-        )
+        first = "{file_name}: {reason}".format(**faults[0])
+        message = "%s: %d of %d pictures have no caption; the first is %s."
         logger.warning(message, folder, len(faults), len(names), first)
     return [rows[name] for name in names]
 
@@ -144,7 +142,7 @@ def _row(name: str, caption: str = "", confidence: float | None = None, reason: 
 
 
 def _stem(name: str) -> str:
-    return visible(os.path.splitext(name)[0]).casefold()  # as some disks do, and load_captions
+    return alike(os.path.splitext(name)[0])  # as some disks do, and load_captions
 
 
 def _said_beside(place: Path, names: list[str], texts: list[str]) -> dict[str, Row]:

@@ -21,6 +21,11 @@ def folded(name: object) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", visible(str(name))).casefold()))
 
 
+def alike(text: str) -> str:
+    """What names of files are compared by: the text as it is seen, capitals as small letters."""
+    return visible(text).casefold()
+
+
 def whole(text: str) -> str:
     """The text with a question mark in place of each half of a letter (a lone surrogate), which no file can hold."""
     return text.encode(errors="replace").decode()

@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 
 from helpers.errors import CheckpointError, first_line
 from helpers.paths import resolve
+from helpers.reading.kinds import LFS
 
 logger = logging.getLogger(__name__)
 
-_POINTER = b"version https://git-lfs"
 _PICTURES = ("preprocessor_config.json", "processor_config.json")
 _WORDS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -38,7 +38,7 @@ def refuse_pointers(name: str) -> None:
     """
     for file in _files(resolve(name)):
         with file.open("rb") as stream:
-            if stream.read(len(_POINTER)) == _POINTER:
+            if stream.read(len(LFS)) == LFS:
                 mend = "run git lfs install and git lfs pull in that folder, or download it again"
                 raise CheckpointError(f"{file.name} in {name} is a Git LFS pointer and not the file itself; {mend}.")
 

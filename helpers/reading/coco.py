@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers.errors import DataError
 from helpers.reading.pictures import SUFFIXES
-from helpers.text import visible
+from helpers.text import alike
 
 Rows = tuple[list[dict[str, Any]], dict[int, str], list[str]]  # the rows, faults by row number, and notes
 
@@ -102,5 +102,5 @@ def _id(value: Any) -> int | str | None:
 
 def _number(known: int | str | None) -> str:
     """What ids are compared by where they differ in kind: 7, "7", " 7", "7.0" and "007" are one."""
-    text = re.sub(r"\.0+$", "", visible(str(known)).strip().casefold())
+    text = re.sub(r"\.0+$", "", alike(str(known)).strip())
     return text.lstrip("0") or "0" if text.isdigit() else text

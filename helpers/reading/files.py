@@ -21,7 +21,7 @@ from helpers.reading.coco import objects, rows_of
 from helpers.reading.names import NAMED
 from helpers.reading.pictures import SUFFIXES
 from helpers.reading.rows import PATHS, Listed, stored
-from helpers.text import folded, visible
+from helpers.text import alike, folded, visible
 
 BESIDE = (".txt", ".caption")  # endings of the files that hold the caption of the picture of the same name
 OTHERS = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save it as CSV in UTF-8")
@@ -57,16 +57,16 @@ def texts_beside(folder: Path, files: list[str]) -> Listed | None:
     p.txt and p.jpg.txt are both p.jpg's. The note says which other files may be meant, and are not read.
     """
     pictures = [name for name in files if name.lower().endswith((*SUFFIXES, *_UNREAD))]
-    texts, alike = defaultdict(list), defaultdict(list)
+    texts, seen_as = defaultdict(list), defaultdict(list)
     for name in files:
         if name.lower().endswith(BESIDE):
             texts[os.path.splitext(name)[0]].append(name)
-            alike[_alike(os.path.splitext(name)[0])].append(name)
+            seen_as[alike(os.path.splitext(name)[0])].append(name)
     rows, faults, given = [], {}, {}
     # Of a photo and its copy as HEIC, the one that is read has the caption.
     for name in sorted(pictures, key=lambda name: name.lower().endswith(_UNREAD)):
         stem = os.path.splitext(name)[0]
-        found = texts.get(stem) or texts.get(name) or alike.get(_alike(stem)) or alike.get(_alike(name), [])
+        found = texts.get(stem) or texts.get(name) or seen_as.get(alike(stem)) or seen_as.get(alike(name), [])
         i, captions = len(rows), []
         if not found:
             faults[i] = f"it has no caption; write one into {stem}.txt, beside {name}"
@@ -93,10 +93,6 @@ def unread(files: Iterable[str]) -> list[str]:
     some = [file for file in files if file.lower().endswith((*BESIDE, *READERS, *OTHERS))]
     told = f"other files that may hold captions are not read: {', '.join(some[:3])}, {len(some)} in all"
     return [told] if some else []
-
-
-def _alike(stem: str) -> str:
-    return visible(stem).casefold()
 
 
 def _lines(file: Path) -> list[str]:

@@ -12,9 +12,10 @@ from helpers.errors import ImageError, first_line, readable
 
 _CHANNELS = (1, 3, 4)
 _PLAIN = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+LFS = b"version https://git-lfs"  # how a file begins that only points to the real one
 # How files begin, in any case of letters: what they are, and what to do.
 _SIGNS = {
-    rb"version https://git-lfs": "a Git LFS pointer in place of the picture; run git lfs pull, or download the file",
+    LFS: "a Git LFS pointer in place of the picture; run git lfs pull, or download the file",
     rb"\S*/annex/objects/": "a git-annex pointer in place of the picture; run git annex get, or download the file",
     rb"(<\?xml.*?\?>|<!--.*?-->|<!doctype svg.*?>|\s)*+<(\w+:)?svg": "an SVG drawing; save it as PNG",
     rb"(<\?xml.*?\?>|<!--.*?-->|\s)*+<(!doctype html|html|head|body|script)":

@@ -24,7 +24,7 @@ from helpers.paths import resolve
 from helpers.reading.addresses import fetch, shown
 from helpers.reading.kinds import in_8_bits, kind_of, kind_of_name, of_array, one_of
 from helpers.reading.limits import Claims, check_size, opened
-from helpers.text import visible
+from helpers.text import alike
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _same(path: Path) -> Path:
     if path.exists() or not path.parent.is_dir():
         return path
     files = list(path.parent.iterdir())
-    wanted, *names = (visible(file.name).strip().casefold() for file in (path, *files))
+    wanted, *names = (alike(file.name).strip() for file in (path, *files))
     return files[names.index(wanted)] if names.count(wanted) == 1 else path
 
 
