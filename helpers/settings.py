@@ -14,9 +14,10 @@ from helpers.errors import SettingsError, number, readable
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # A change of these trains nothing anew. max_new_tokens is none of them: it cuts the captions that choose the kept step.
 NOT_TRAINING = ("num_beams", "output", "push_to")
-WHOLE = ("batch_size", "max_new_tokens", "num_beams", "seed")
+WHOLE = ("batch_size", "lora_rank", "max_new_tokens", "num_beams", "seed")
 RANGES = {"epochs": (0, 1000), "batch_size": (1, 4096), "learning_rate": (0, 1), "warmup": (0, 1)}
 RANGES |= {"weight_decay": (0, 1), "max_new_tokens": (1, 512), "num_beams": (1, 64), "seed": (0, 2**32 - 1)}
+RANGES |= {"lora_rank": (0, 1024)}
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,12 @@ class Settings:
         dataset: a folder, a file or a Hub id, as `load_captions` takes it.
         checkpoint: a folder or a Hub id of the base model.
         epochs: passes over the training split.
-        batch_size: pictures a step.
+        batch_size: pictures a step, on each process.
         learning_rate: the highest learning rate, reached after the warm-up.
         warmup: share of the steps in which the learning rate rises, 0 to 1.
         weight_decay: AdamW's weight decay.
         freeze_vision: leave the vision encoder as it is and train the text decoder alone.
+        lora_rank: train small matrices of this rank beside the model's own (LoRA), and not those; 0 for none.
         max_new_tokens: the most tokens that a generated caption may have, its end token included.
         num_beams: how many captions the search keeps at a time; 1 is greedy.
         precision: "auto", "fp32", "bf16" or "fp16"; "auto" takes what the device does best.
@@ -48,6 +50,7 @@ class Settings:
     warmup: float = 0.1
     weight_decay: float = 0.01
     freeze_vision: bool = False
+    lora_rank: int = 0
     max_new_tokens: int = 48
     num_beams: int = 1
     precision: str = "auto"
