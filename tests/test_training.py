@@ -168,8 +168,8 @@ def test_the_trainer_shows_every_caption_of_every_picture(settings, dataset, che
 def test_the_trainer_learns_by_our_loss(settings, dataset, checkpoint, monkeypatch):
     losses = []
 
-    def recorded(model, batch):
-        loss = caption_loss(model, batch)
+    def recorded(model, batch, tokens):
+        loss = caption_loss(model, batch, tokens)
         if torch.is_grad_enabled():
             losses.append(loss.item())
         return loss
