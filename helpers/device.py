@@ -33,6 +33,8 @@ def choose_precision(asked: str = "auto") -> str:
         if (asked == "fp16" and on_cpu) or (asked == "bf16" and not on_cpu and not is_torch_bf16_gpu_available()):
             what = "on a CPU" if on_cpu else "on this GPU"
             raise SettingsError(f"Settings.precision is {asked!r}, which does not work {what}; choose auto or fp32.")
+        if asked == "bf16" and on_cpu and not cpu_has_bf16():
+            logger.warning("This CPU computes bf16 by way of float32, which takes longer than float32; choose auto.")
         return asked
     if not torch.cuda.is_available():
         return "fp32"

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 
+import psutil
 import pytest
 import torch
 
@@ -163,3 +165,21 @@ def test_the_command_on_two_processes_leaves_one_whole_captioner(launcher, datas
     assert (record["steps"], record["processes"], record["interrupted"]) == (2, 2, False)
     load_checkpoint("artifacts/captioner")
     assert sorted(path.name for path in artifacts.iterdir()) == ["captioner", "captioner-evaluation.json"]
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_killed_go_on(dataset_folder, checkpoint, artifacts):
+    flags = ["--dataset", dataset_folder, "--checkpoint", checkpoint, "--epochs", "200", "--batch_size", "4"]
+    command = [*TORCHRUN, "-m", "helpers.train", *flags, "--max_new_tokens", "4"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as begun:
+        while not list(artifacts.glob(".captioner.checkpoints/checkpoint-100/*")):  # so that the one before is whole
+            assert begun.poll() is None
+            time.sleep(0.1)
+        for process in [*psutil.Process(begun.pid).children(recursive=True), begun]:
+            process.kill()
+    assert read_record("artifacts/captioner") is None
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("Continuing the training that was stopped, from step") == 1
+    assert read_record("artifacts/captioner")["steps"] == 200
