@@ -31,7 +31,7 @@ def spans(rows: Sequence[Row], system: str, metric: str) -> dict[int, tuple[floa
 
 
 def reading(rows: Sequence[Row], metric: str = "wer") -> str:
-    """What a curve allows to be said of more pictures, in one sentence, and of its seeds in another.
+    """What a curve allows to be said of more pictures, and of its seeds: a sentence on each line.
 
     Two sizes are told apart where their `spans` are. Where fewer than `FEW` test captions differ from their references,
     an interval is too narrow and little is left to gain, so nothing is said of more pictures.
@@ -44,17 +44,17 @@ def reading(rows: Sequence[Row], metric: str = "wer") -> str:
     lower = METRICS[metric].better == "lower"
     worse = [size for size in smaller if (high < by_size[size][0] if lower else low > by_size[size][2])]
     if wrong < FEW:
-        left = "the ceiling is reached" if not wrong else "too few to see a gain by"
-        said = f"At {most} pictures, {wrong} of {test} test captions differ from their references: {left} on this test."
-        said += " Ask for more test pictures first."
+        left = "the ceiling of this test" if not wrong else "too few to show a gain"
+        said = f"At {most} pictures, {wrong} of {test} test captions differ from their references: {left}."
+        said += "\nAsk for more test pictures first."
     elif not worse:
-        said = f"No smaller number of pictures is told apart from {most}: ask for more test pictures first."
+        said = f"No smaller number of pictures is told apart from {most}.\nAsk for more test pictures first."
     elif worse[-1] == smaller[-1]:
-        said = f"{most} pictures are clearly better than {worse[-1]}, so that still more will probably help."
+        said = f"{most} pictures are clearly better than {worse[-1]}.\nStill more will probably help."
     else:
         said = f"{most} pictures are clearly better than {worse[-1]}, but not told apart from {smaller[-1]}."
     seeds = {size: [row["trained"][metric]["value"] for row in rows if row["pictures"] == size] for size in by_size}
     if min(map(len, seeds.values())) < 2:
-        return f"{said} A size with one seed does not show what other pictures or another training would change."
+        return f"{said}\nA size with one seed does not show what other pictures or another training would change."
     apart = max(max(values) - min(values) for values in seeds.values())
-    return f"{said} Seeds of one size lie up to {apart:.3f} apart."
+    return f"{said}\nSeeds of one size lie up to {apart:.3f} apart."

@@ -71,7 +71,7 @@ def learning_curve(
     steps = math.ceil(settings.epochs * math.ceil(len(train) / settings.batch_size))
     done = {(row["seed"], row["pictures"]) for row in rows}
     to_do = [(seed, size) for seed in seeds for size in sizes if (seed, size) not in done]
-    with tqdm(total=len(to_do) * steps, desc="Learning curve", unit="step", disable=not to_do) as bar:
+    with tqdm(total=len(to_do) * steps, desc="Learning curve", unit="step", leave=False, disable=not to_do) as bar:
         for seed, size in to_do:
             fewer = DatasetDict({**splits, "train": train.shuffle(seed=seed).select(range(size))})
             model, processor = load_checkpoint(settings.checkpoint)

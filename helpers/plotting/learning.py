@@ -18,7 +18,9 @@ def plot_learning_curve(curves: Mapping[str, Sequence[Row]], metric: str = "wer"
     A line goes through the means of the seeds; a span reaches from the lowest to the highest end of their intervals.
     """
     known = METRICS[metric]
-    figure, axes = new_figure(10, 4.2, len(some(curves, "curve")), len(curves), sharey=True)
+    figure, axes = new_figure(
+        7.5 if len(some(curves, "curve")) == 1 else 10, 4.2, len(curves), len(curves), sharey=True
+    )
     told, table = [], []
     for ax, (title, rows) in zip(axes, curves.items(), strict=True):
         for system, (color, marker, line) in LOOKS.items():
