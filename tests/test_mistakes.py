@@ -31,6 +31,7 @@ from helpers.families import load_checkpoint, load_processor
 from helpers.folder import caption_folder
 from helpers.hub import share
 from helpers.inference import Caption, caption_images
+from helpers.learning_curve import learning_curve
 from helpers.metrics import decode
 from helpers.notebook import serve_folder
 from helpers.paths import ROOT, resolve
@@ -963,6 +964,18 @@ def _(room):
 @mistake("Names and values", "A value of Settings is mistyped")
 def _(room):
     Settings.tiny().with_changes(epoch=3)
+
+
+@mistake("Names and values", "A learning curve asks for more pictures than there are to learn from")
+def _(room):
+    learning_curve(room.settings, load_captions(room.settings.dataset), [4, 100])
+
+
+@mistake("Names and values", "A learning curve is of other pictures or settings than the one in its file", goes_on=True)
+def _(room):
+    room.file("curve.json", '{"made_from": {"batch_size": 99}, "rows": []}')
+    room.then()
+    learning_curve(room.settings, load_captions(room.settings.dataset), [], file=room.folder / "curve.json")
 
 
 @mistake("Names and values", "A repository to share to is no name")

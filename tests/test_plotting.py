@@ -43,6 +43,11 @@ CONFUSIONS = attribute_confusions(
     {"color": ["red", "green", "blue"], "mouth": ["smile", "frown", "frown"]},
 )
 WORDS = [{"word": "cat", "missed": 7, "invented": 0, "expected": 8}, {"word": "dog", "missed": 0, "invented": 5}]
+CURVE = [
+    {"pictures": pictures, "seed": seed, "test": 30, "trained": {"wer": SCORE}, "nearest picture": {"wer": near}}
+    for seed, near in enumerate((SCORE, dict.fromkeys(SCORE, 0.9)))
+    for pictures in (25, 100)
+]
 LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
 MAPS = np.array([[[0, 0, 0], [0, -2, 0], [1.5, 0, 0]], [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]]])  # nats
 # Each function of the module with its arguments and what its alt text has to tell.
@@ -57,6 +62,15 @@ DRAWN = {
     "plot_attention_rule": ((4, ["a", "cat"]), {}, ["4 patches", "cat"]),
     "plot_training_history": ((HISTORY,), {}, ["0.80", "0.25", "3.00", "2.00"]),
     "plot_loss": (([3.0, 1.0, 0.5],), {"title": "By heart"}, ["By heart", "3.00", "0.50"]),
+    "plot_learning_curve": (
+        ({"Beforehand": CURVE, "Yours": CURVE[:1]},),
+        {},
+        [
+            "Beforehand, captioner: 25 0.500 (0.400 to 0.600), 100 0.500",
+            "picture's caption: 25 0.700 (0.400 to 0.900)",
+            "The best possible is 0.",
+        ],
+    ),
     "plot_scores": (({"base": {"wer": SCORE}, "trained": {"wer": SCORE}},), {}, ["wer", "base 0.500", "trained"]),
     "plot_facts": (
         (FACTS,),
@@ -466,6 +480,7 @@ def test_captions_of_a_split_are_counted_and_shown_as_texts():
         (lambda: plotting.plot_training_history([]), "step"),
         (lambda: plotting.plot_loss([], title="a"), "loss"),
         (lambda: plotting.plot_scores({}), "system"),
+        (lambda: plotting.plot_learning_curve({"a": []}), "row"),
     ],
 )
 def test_nothing_to_draw_is_said(draw, what):
