@@ -78,7 +78,9 @@ def test_old_scores_are_read(old, no_training, local_hub, monkeypatch):
 
 
 def test_an_old_training_that_died_goes_on(old, log):
-    settings = saved_settings().with_changes(output="artifacts/interrupted", epochs=2)
+    # Its record names no max_new_tokens, so those were the default's.
+    values = {"epochs": 2, "max_new_tokens": Settings.max_new_tokens}
+    settings = saved_settings().with_changes(output="artifacts/interrupted", **values)
     load_or_train(settings)
     assert "from step 1" in log.text
     assert read_record(settings.output)["steps"] == 4
