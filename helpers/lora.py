@@ -14,6 +14,8 @@ from helpers.families import vision_encoder_of
 
 logger = logging.getLogger(__name__)
 
+# At a scale of 1 the matrices want a learning rate that is some ten times the one for the weights themselves; at this
+# scale, `Settings.learning_rate` suits both, whatever the rank.
 SCALE = 16
 
 
