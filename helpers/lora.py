@@ -14,16 +14,16 @@ from helpers.families import vision_encoder_of
 
 logger = logging.getLogger(__name__)
 
-# At a scale of 1 the matrices want a learning rate that is some ten times the one for the weights themselves; at this
-# scale, `Settings.learning_rate` suits both, whatever the rank.
-SCALE = 16
+# As in the paper (4.1), the scale is ALPHA / rank, so that another rank needs no other learning rate. At a small
+# ALPHA the matrices want a much higher one than the weights themselves; at this, `Settings.learning_rate` suits both.
+ALPHA = 256
 
 
 @contextmanager
 def low_rank(trainer: Any) -> Iterator[None]:
-    """Inside this block, a layer's weight W learns as W + SCALE · B A, where B A has the rank `Settings.lora_rank`.
+    """Inside this block, a layer's weight W learns as W + ALPHA / rank · B A; B A has the rank `Settings.lora_rank`.
 
-    Nothing else learns. At the end B A is added to W and the matrices are taken out: whatever saves, shares or loads
+    Nothing else learns. At the end this is added to W and the matrices are taken out: whatever saves, shares or loads
     the model finds a plain one. At rank 0 the block does nothing. Low-rank adaptation is of Hu et al. (2021),
     https://arxiv.org/abs/2106.09685.
 
@@ -44,7 +44,7 @@ def low_rank(trainer: Any) -> Iterator[None]:
     layers = _layers(model, frozen=trainer.settings.freeze_vision)
     names = "|".join(map(re.escape, layers))  # as a pattern: peft takes names for endings, and "output" ends others too
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it sees which way round a Conv1D lies
-        matrices = LoraModel(model, LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=names), "lora")
+        matrices = LoraModel(model, LoraConfig(r=rank, lora_alpha=ALPHA, target_modules=names), "lora")
     learn, held = model.num_parameters(only_trainable=True), sum(layer.weight.numel() for layer in layers.values())
     if learn > held:
         logger.warning(

@@ -1,6 +1,5 @@
 """LoRA: what learns, what stays, and that a captioner says the same before and after its matrices are merged."""
 
-import copy
 import sys
 from types import SimpleNamespace
 
@@ -49,20 +48,21 @@ def largest(one, two):
 @of_each_family
 @pytest.mark.parametrize("freeze", [False, True])
 def test_the_same_is_said_before_and_after_merging(family, freeze):
-    """The logits are the same but for rounding; in bf16, but for what bf16 itself rounds."""
+    """The logits are the same but for rounding; multiplied in bf16, they are no further from exact ones than before."""
     model, batch, trainer = made(family, freeze_vision=freeze)
     names, first = list(model.state_dict()), logits_of(model, batch)
     with low_rank(trainer):
-        overfit_one_batch(model, batch, steps=5, learning_rate=5e-3)
+        overfit_one_batch(model, batch, steps=5)
         apart, captions = logits_of(model, batch), said(model, batch)
         with torch.autocast(**MIXED):
             apart_mixed = logits_of(model, batch)
     assert list(model.state_dict()) == names
     assert largest(first, apart) > 0.1
-    assert largest(apart, logits_of(model, batch)) < 1e-4
+    merged = logits_of(model, batch)
+    assert largest(apart, merged) < 1e-5
     assert said(model, batch) == captions
     with torch.autocast(**MIXED):
-        assert largest(apart_mixed, logits_of(model, batch)) < 2 * largest(apart, apart_mixed)
+        assert largest(merged, logits_of(model, batch)) < 2 * largest(apart, apart_mixed)
 
 
 @of_each_family
@@ -74,7 +74,7 @@ def test_only_the_matrices_learn_and_the_models_own_weights_stay(family, freeze)
     with low_rank(trainer):
         overfit_one_batch(model, batch, steps=2)
         caption_loss(model, batch).backward()
-        assert all(("lora_" in name) for name, weight in model.named_parameters() if weight.grad is not None)
+        assert all("lora_" in name for name, weight in model.named_parameters() if weight.grad is not None)
         inside = {name.replace(".base_layer", ""): value for name, value in model.state_dict().items()}
         assert all(torch.equal(value, inside[name]) for name, value in before.items())
         eye = [name for name, _ in vision_encoder_of(model).named_parameters() if "lora_" in name]
@@ -107,7 +107,7 @@ def test_a_rank_above_the_layers_width_learns_and_is_named(log):
         losses = overfit_one_batch(model, batch, steps=5)
         apart = logits_of(model, batch)
     assert losses[-1] < losses[0]
-    assert largest(apart, logits_of(model, batch)) < 1e-4
+    assert largest(apart, logits_of(model, batch)) < 1e-5
     assert "rank 100" in log.text
     assert "lower Settings.lora_rank" in log.text
 
@@ -140,12 +140,10 @@ def test_a_stopped_training_goes_on_to_where_an_unstopped_one_ends(low, artifact
     trainer.add_callback(StopBefore(4))
     trainer.train()
     assert (trainer.interrupted, trainer.state.global_step) == (True, 3)
-    afresh = copy.deepcopy(trainer_of(low).model), copy.deepcopy(trainer.model)
-    assert list(afresh[1].state_dict()) == list(afresh[0].state_dict())  # a plain model, though it was stopped
+    assert trainer.model.state_dict().keys() == whole.model.state_dict().keys()  # a plain model, though it was stopped
     trainer.train(resume_from_checkpoint=True)
     ended = weights(whole.model)
     assert all(torch.equal(value, ended[name]) for name, value in trainer.model.state_dict().items())
-    assert [row for row in trainer.state.log_history if "eval_wer" in row]
 
 
 def test_a_second_training_goes_on_learning(low, artifacts):
