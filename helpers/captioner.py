@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, set_seed
 
 from helpers.data import fingerprint, load_captions
-from helpers.device import check_weights
+from helpers.device import check_weights, one_first, processes
 from helpers.errors import CheckpointError, SettingsError, first_line
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
@@ -50,10 +50,11 @@ def read_record(output: str | Path) -> dict | None:
 
 def finish_saving(output: str | Path) -> dict | None:
     """Does the last step of a save that was stopped before it, and returns the record of what is saved there."""
-    folder, record = captioner_folder(output), read_record(output)
-    if record is not None and not folder.exists():
-        beside(folder, "new").rename(folder)
-    return record
+    with one_first():
+        folder, record = captioner_folder(output), read_record(output)
+        if record is not None and not folder.exists():
+            beside(folder, "new").rename(folder)
+        return record
 
 
 def saved_settings(output: str = "artifacts/captioner") -> Settings:
@@ -94,7 +95,7 @@ def save_captioner(trainer: Any) -> Path:
     """Saves the model of a trained CaptionTrainer, its processor, the settings and the history; returns the folder.
 
     Everything is written beside the old captioner first and then renamed, so what is there is always whole. A
-    captioner that was trained with other values is moved aside, not overwritten.
+    captioner that was trained with other values is moved aside, not overwritten. Of several processes the first writes.
 
     Raises:
         SettingsError: it could not be written, or a weight is no number; the old captioner is as it was, and the new
@@ -104,6 +105,8 @@ def save_captioner(trainer: Any) -> Path:
     check_output(settings.output, settings.checkpoint)
     model = check_weights(trainer.model)
     before, folder = finish_saving(settings.output), captioner_folder(settings.output)
+    if not processes().is_main_process:
+        return folder
     fresh, old = beside(folder, "new"), beside(folder, "old")
     record = {
         "settings": asdict(settings),
@@ -113,6 +116,7 @@ def save_captioner(trainer: Any) -> Path:
         "data": trainer.data,
         "base": trainer.base,
         "interrupted": trainer.interrupted,
+        "processes": processes().num_processes,
         "seconds": round(trainer.seconds, 1),
     }
     try:
@@ -176,15 +180,18 @@ def load_or_train(
         try:
             return load_checkpoint(settings.output)
         except CheckpointError as error:
-            record, aside = None, move_aside(captioner_folder(settings.output))
-            logger.warning("%s It was moved to %s; training another.", error, aside.name)
+            record = None
+            if processes().is_main_process:
+                aside = move_aside(captioner_folder(settings.output))
+                logger.warning("%s It was moved to %s; training another.", error, aside.name)
     if why:
         logger.warning("The saved captioner was trained with %s. Training again.", why)
     elif not record:
         logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
-    dataset = dataset or load_captions(settings.dataset)
-    set_seed(settings.seed)
-    model, processor = load_checkpoint(settings.checkpoint)
+    with one_first():  # the others find what it has fetched and prepared
+        dataset = dataset or load_captions(settings.dataset)
+        set_seed(settings.seed)
+        model, processor = load_checkpoint(settings.checkpoint)
     trainer = CaptionTrainer(model, processor, dataset, settings, data)
     if checkpoint := unfinished(settings, trainer.data, trainer.base):
         logger.warning("Continuing the training that was stopped, from step %s.", checkpoint.name.rpartition("-")[2])

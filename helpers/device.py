@@ -1,10 +1,17 @@
 """The device that a model runs on, GPU or CPU; the precision that suits it; losses and weights that became nan."""
 
+import logging
+from contextlib import AbstractContextManager
+
 import torch
+from accelerate import PartialState
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.utils import is_torch_bf16_gpu_available
 
 from helpers.errors import CheckpointError, SettingsError
+
+logger = logging.getLogger(__name__)
+BF16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # what a CPU calls it, of x86 and of ARM
 
 
 def best_device() -> str:
@@ -15,6 +22,9 @@ def best_device() -> str:
 def choose_precision(asked: str = "auto") -> str:
     """What the weights are multiplied in: "fp32" on a CPU and on Apple's chips, "bf16" or "fp16" on a GPU.
 
+    On a CPU bf16 has to be asked for: it changes the figures in their last digits, and is slow where `cpu_has_bf16`
+    says no.
+
     Raises:
         SettingsError: the device cannot do what was asked for.
     """
@@ -23,6 +33,8 @@ def choose_precision(asked: str = "auto") -> str:
         if (asked == "fp16" and on_cpu) or (asked == "bf16" and not on_cpu and not is_torch_bf16_gpu_available()):
             what = "on a CPU" if on_cpu else "on this GPU"
             raise SettingsError(f"Settings.precision is {asked!r}, which does not work {what}; choose auto or fp32.")
+        if asked == "bf16" and on_cpu and not cpu_has_bf16():
+            logger.warning("This CPU computes bf16 by way of float32, which takes longer than float32; choose auto.")
         return asked
     if not torch.cuda.is_available():
         return "fp32"
@@ -35,6 +47,22 @@ def device_name() -> str:
     device = best_device()
     names = {"mps": "Apple GPU", "cpu": f"CPU, {torch.get_num_threads()} threads"}
     return f"{names.get(device) or torch.cuda.get_device_name()}, {choose_precision()}"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 by itself, and so faster than float32; others compute it by way of float32."""
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 had no such question
+    return any(known.get(name) for name in BF16)
+
+
+def processes() -> PartialState:
+    """What is known of the processes that train together, of torchrun or `accelerate launch`; elsewhere of one."""
+    return PartialState(cpu=best_device() == "cpu")
+
+
+def one_first() -> AbstractContextManager[None]:
+    """Within the block, the first of several processes does what the others do after it."""
+    return processes().main_process_first()
 
 
 class OneDevice(TrainingArguments):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoConfig,
@@ -79,7 +80,8 @@ def _next_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
 
 
 def _decoder_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
-    given = model.prepare_decoder_input_ids_from_labels(batch["labels"])  # the start token first, the last one cut off
+    plain = extract_model_from_parallel(model)
+    given = plain.prepare_decoder_input_ids_from_labels(batch["labels"])  # the start token first, the last one cut off
     # The end token is the padding too, so only the mask tells which of them the decoder may look at.
     inputs = {"decoder_input_ids": given, "decoder_attention_mask": batch["attention_mask"]}
     logits = model(pixel_values=batch["pixel_values"], **inputs, use_cache=False).logits  # (batch, tokens, vocabulary)
@@ -221,7 +223,7 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
     their first. A VisionEncoderDecoder is given its labels one position later, so its logits stand at their places.
 
     Args:
-        model: a captioner.
+        model: a captioner, or what wraps one for several processes, which is then what is called.
         batch: pixel_values (batch, 3, height, width); input_ids, attention_mask, labels (batch, tokens).
 
     Returns:
@@ -229,7 +231,7 @@ def aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
         less one for GIT and BLIP; -100 marks padding.
     """
     batch = {name: batch[name].to(model.device) for name in ("pixel_values", "input_ids", "attention_mask", "labels")}
-    return family_of(model).aligned(model, batch)
+    return family_of(extract_model_from_parallel(model)).aligned(model, batch)
 
 
 def parameters_by_part(model: PreTrainedModel) -> list[dict[str, Any]]:

@@ -65,6 +65,18 @@ def about(settings: Settings, dataset: DatasetDict) -> str:
     return f"{settings.checkpoint} fine-tuned on {Path(settings.dataset).name}, {date.today()}. Pictures: {counts}."
 
 
+def summary(evaluation: Mapping[str, Any]) -> str:
+    """Of what `save_evaluation` gave: what was trained for how long, and how well it does before and after."""
+    systems, data, captioner = evaluation["systems"], evaluation["dataset"], evaluation["captioner"]
+    metric, label = ("right", "Captions right") if "right" in systems["trained"] else ("wer", "Word error rate")
+    before, after = systems["base"][metric]["value"], systems["trained"][metric]["value"]
+    return (
+        f"Trained {captioner['checkpoint']} on {data['name']}: {captioner['steps']} steps, "
+        f"{evaluation['seconds']['training']:.0f} seconds.\n"
+        f"{label}, {data['pictures']} test pictures: {before:.3f} before, {after:.3f} after."
+    )
+
+
 def score_rows(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, str]]:
     """A row for each system with its scores and intervals, from name → metric → {"value", "low", "high"}."""
     return [

@@ -12,13 +12,14 @@ from zipfile import BadZipFile, ZipFile
 
 from safetensors import SafetensorError, safe_open
 
+from helpers.device import processes
 from helpers.errors import SettingsError, first_line
 from helpers.paths import beside, captioner_folder, resolve, write_whole
 from helpers.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TORCH_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # of a Trainer's checkpoint, zipped by torch.save
+TORCH_FILES = ("optimizer.pt", "scheduler.pt")  # of a Trainer's checkpoint, zipped by torch.save
 
 
 def checkpoints_folder(settings: Settings) -> Path:
@@ -27,8 +28,9 @@ def checkpoints_folder(settings: Settings) -> Path:
 
 
 def begun(settings: Settings, data: str, base: str | None) -> str:
-    """What a training began with, as text: its values, and the fingerprints of its training split and base model."""
-    return json.dumps({"values": settings.training_values(), "data": data, "base": base}, indent=2)
+    """What a training began with, as text: values, processes, the fingerprints of training split and base model."""
+    known = {"values": settings.training_values(), "data": data, "base": base, "processes": processes().num_processes}
+    return json.dumps(known, indent=2)
 
 
 def other_base(record: Mapping[str, Any], settings: Settings, base: str | None) -> str:
@@ -61,11 +63,14 @@ def resumable(trainer: Any, *, fresh: bool) -> Iterator[None]:
     """
     folder, began = checkpoints_folder(trainer.settings), time.perf_counter()
     try:
-        if fresh:
+        if fresh and processes().is_main_process:
             shutil.rmtree(folder, ignore_errors=True)
             write_whole(folder / "begun.json", begun(trainer.settings, trainer.data, trainer.base))
+        processes().wait_for_everyone()
         yield
-        shutil.rmtree(folder, ignore_errors=True)
+        processes().wait_for_everyone()  # each loads the best checkpoint
+        if processes().is_main_process:
+            shutil.rmtree(folder, ignore_errors=True)
     except KeyboardInterrupt:
         trainer.interrupted = True
         steps = (trainer.state.global_step, trainer.state.max_steps)
@@ -91,7 +96,8 @@ def unfinished(settings: Settings, data: str, base: str | None) -> Path | None:
     with suppress(OSError, ValueError, TypeError, KeyError):
         began = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
         # A value that an older release did not know was the default then.
-        if began["data"] == data and Settings().training_values() | began["values"] == values:
+        alike = Settings().training_values() | began["values"] == values
+        if began["data"] == data and alike and began.get("processes", 1) == processes().num_processes:
             newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
             newest = next(filter(_is_whole, newest_first), None)
             if newest and (why := other_base(began, settings, base)):
@@ -105,8 +111,10 @@ def _is_whole(checkpoint: Path) -> bool:
     """Whether all files of a Trainer's checkpoint are there and can be read to their ends."""
     with suppress(OSError, ValueError, BadZipFile, SafetensorError):
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        states = list(checkpoint.glob("rng_state*.pth"))  # one of each process
+        files = [*(checkpoint / name for name in TORCH_FILES), *states]
         with safe_open(checkpoint / "model.safetensors", "pt"):
-            return not any(ZipFile(checkpoint / name).testzip() for name in TORCH_FILES)
+            return len(states) == processes().num_processes and not any(ZipFile(file).testzip() for file in files)
     return False
 
 

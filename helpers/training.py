@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 
 from helpers.creatures import attribute_columns
 from helpers.data import fingerprint
-from helpers.device import OneDevice, best_device, check_loss, choose_precision
+from helpers.device import OneDevice, best_device, check_loss, choose_precision, one_first
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.lora import low_rank
@@ -25,11 +25,17 @@ from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepa
 from helpers.vocabulary import check_captions
 
 
-def caption_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy of the next token, in nats, over the caption's tokens and never over padding."""
+def caption_loss(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], tokens: torch.Tensor | int | None = None
+) -> torch.Tensor:
+    """Cross-entropy of the next token, in nats, over the captions' tokens and never over padding.
+
+    It is a sum, divided by `tokens`: None takes those of this batch, which gives their mean. `model` may be wrapped.
+    """
     logits, labels = aligned(model, batch)  # (batch, positions, vocabulary), (batch, positions)
     logits = logits.float().flatten(0, 1)  # (batch * positions, vocabulary); half precision is too coarse here
-    return cross_entropy(logits, labels.flatten(), ignore_index=IGNORED)  # (), a mean over what is not -100
+    total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")  # (), without -100
+    return total / ((labels != IGNORED).sum() if tokens is None else tokens)
 
 
 def overfit_one_batch(
@@ -112,7 +118,7 @@ class CaptionTrainer(Trainer):
         data: the fingerprint of the split train, where it is known.
     """
 
-    loss_is_scaled_for_ga = False  # caption_loss is a mean over its own batch
+    loss_is_scaled_for_ga = True  # compute_loss divides by the tokens of all batches of a step
 
     def __init__(
         self, model: PreTrainedModel, processor: Any, dataset: DatasetDict, settings: Settings, data: str | None = None
@@ -124,9 +130,10 @@ class CaptionTrainer(Trainer):
         self.base = fingerprint_of_weights(settings.checkpoint)
         vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
         transform = CaptionTransform(processor, seed=settings.seed)
-        train = prepare_pictures(learnt, processor).with_transform(transform)
         check_captions([text for captions in learnt["captions"] for text in captions], transform, settings)
-        validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
+        with one_first():  # the others find what it has prepared
+            train = prepare_pictures(learnt, processor).with_transform(transform)
+            validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
         super().__init__(
             model=model,
             args=training_arguments(settings),
@@ -137,15 +144,21 @@ class CaptionTrainer(Trainer):
             compute_metrics=make_compute_metrics(processor, held_out["captions"], attribute_columns(held_out)),
             callbacks=[_Epochs(transform)],
         )
-        self.model_accepts_loss_kwargs = False  # caption_loss takes no count of tokens
+        self.model_accepts_loss_kwargs = True  # so that the Trainer counts the tokens of a step
         self.seconds, self.interrupted = 0.0, False
 
     def compute_loss(
-        self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **_: Any
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
-        """`caption_loss`, in place of the model's own loss."""
+        """`caption_loss` in place of the model's own; each token of a step counts the same, in whichever process."""
         values = self.settings.learning_rate, self.settings.precision
-        loss = check_loss(caption_loss(model, inputs), self.state.global_step, *values)
+        loss = check_loss(caption_loss(model, inputs, num_items_in_batch), self.state.global_step, *values)
+        if num_items_in_batch is not None:  # counted over all processes, whose gradients are averaged
+            loss = loss * self.accelerator.num_processes
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(

@@ -4,7 +4,7 @@ from safetensors.torch import load_file
 
 from helpers import training
 from helpers.captioner import fingerprint_of, load_or_train, save_captioner
-from helpers.device import check_loss, check_weights, choose_precision
+from helpers.device import check_loss, check_weights, choose_precision, cpu_has_bf16
 from helpers.errors import CheckpointError, SettingsError
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
@@ -124,3 +124,15 @@ def test_spoilt_weights_are_not_saved(captioner, settings, dataset, processor):
     with pytest.raises(SettingsError, match=r"(?=.*nan)(?=.*learning rate)"):
         save_captioner(trainer)
     assert fingerprint_of(settings.output) == before
+
+
+@pytest.mark.parametrize(
+    ("known", "has"),
+    [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"bf16": True}, True), ({"avx512_f": True}, False)],
+)
+def test_bf16_on_a_cpu_has_to_be_asked_for_and_where_it_is_slow_that_is_said(monkeypatch, log, known, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert cpu_has_bf16() == has
+    assert choose_precision("auto") == "fp32"
+    assert choose_precision("bf16") == "bf16"
+    assert ("takes longer" in log.text) != has

@@ -19,7 +19,7 @@ from helpers.inference import caption_images
 from helpers.plotting import plot_scores
 from helpers.report import score_rows
 from helpers.settings import Settings
-from tools.notebooks import summary
+from tools.notebooks import ending
 
 SAVED = Path(__file__).parent / "fixtures" / "captioner-0.1.0"
 STOPPED = Path(".interrupted.checkpoints")
@@ -64,7 +64,7 @@ def test_old_scores_are_read(old, no_training, local_hub, monkeypatch):
     evaluation = json.loads((old / "evaluation.json").read_text(encoding="utf-8"))
     assert score_rows(evaluation["systems"])[1]["wer"] == "0.986 (0.950 to 1.000)"
     assert "0.986" in plot_scores(evaluation["systems"]).alt
-    assert "2 steps" in summary(60)
+    assert "2 steps" in ending(60)
     settings = saved_settings()
     history = json.loads((old / "captioner" / "history.json").read_text(encoding="utf-8"))
     monkeypatch.setenv("HF_TOKEN", "hf_" + "madeUp" * 5)

@@ -168,8 +168,8 @@ def test_the_trainer_shows_every_caption_of_every_picture(settings, dataset, che
 def test_the_trainer_learns_by_our_loss(settings, dataset, checkpoint, monkeypatch):
     losses = []
 
-    def recorded(model, batch):
-        loss = caption_loss(model, batch)
+    def recorded(model, batch, tokens):
+        loss = caption_loss(model, batch, tokens)
         if torch.is_grad_enabled():
             losses.append(loss.item())
         return loss
@@ -391,6 +391,16 @@ def test_a_killed_training_with_other_values_is_not_continued(settings, steps):
     steps.clear()
     load_or_train(settings.with_changes(epochs=3))
     assert len(steps) == 6
+
+
+def test_a_killed_training_of_more_processes_is_not_continued(settings, steps, artifacts):
+    longer = settings.with_changes(epochs=2)
+    killed(longer, steps, stop_at=4)
+    began = artifacts / ".captioner.checkpoints" / "begun.json"
+    began.write_text(json.dumps(json.loads(began.read_text(encoding="utf-8")) | {"processes": 2}), encoding="utf-8")
+    steps.clear()
+    load_or_train(longer)
+    assert len(steps) == 4
 
 
 def test_a_training_never_goes_on_from_another_ones_checkpoint(settings, steps):

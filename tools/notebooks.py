@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
 from helpers.paths import ROOT, artifacts_folder
+from helpers.report import summary
 
 FOLDER = ROOT / "notebooks"
 FIRST_CELL = """# @title Set up Colab: fetches the project and what it needs. On your own machine it does nothing.
@@ -175,21 +176,16 @@ def run() -> None:
     out = copies_folder()
     seconds = {path.stem: round(execute(path, out), 1) for path in paths()}
     (out / "seconds.json").write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
-    print(summary(sum(seconds.values())))
+    print(ending(sum(seconds.values())))
 
 
-def summary(seconds: float) -> str:
+def ending(seconds: float) -> str:
     """What was trained, how well it does, and where to look."""
     folder = artifacts_folder()
     result = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    systems, data, captioner = result["systems"], result["dataset"], result["captioner"]
-    metric, label = ("right", "Captions right") if "right" in systems["trained"] else ("wer", "Word error rate")
-    before, after = systems["base"][metric]["value"], systems["trained"][metric]["value"]
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return (
-        f"\nTrained {captioner['checkpoint']} on {data['name']}: {captioner['steps']} steps, "
-        f"{result['seconds']['training']:.0f} seconds.\n"
-        f"{label}, {data['pictures']} test pictures: {before:.3f} before, {after:.3f} after.\n"
+        f"\n{summary(result)}\n"
         f"All notebooks: {seconds / 60:.1f} minutes. Their copies: {where}/notebooks/*.html and *.ipynb\n"
         f"Test creatures and what the model says of them: {where}/test-captions.png"
     )
