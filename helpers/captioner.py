@@ -80,10 +80,11 @@ def differences(record: Mapping[str, Any], settings: Settings, data: str | None 
         settings, data, base: what is wanted; None for the fingerprint of the training split where it does not matter,
             and for that of the base model's weights where it cannot be told.
     """
-    saved, now, reasons = record["settings"], settings.training_values(), []
-    if saved.get("checkpoint") == settings.checkpoint and (why := other_base(record, settings, base)):
+    # A value that an older release did not know was the default then.
+    saved, now, reasons = asdict(Settings()) | record["settings"], settings.training_values(), []
+    if saved["checkpoint"] == settings.checkpoint and (why := other_base(record, settings, base)):
         reasons.append(why)
-    if changed := [f"{name} {saved.get(name)} → {value}" for name, value in now.items() if saved.get(name) != value]:
+    if changed := [f"{name} {saved[name]} → {value}" for name, value in now.items() if saved[name] != value]:
         reasons.append(f"other settings ({', '.join(changed)})")
     elif data and record.get("data", data) != data:
         reasons.append("other pictures or captions")

@@ -95,7 +95,8 @@ def unfinished(settings: Settings, data: str, base: str | None) -> Path | None:
     folder, values = checkpoints_folder(settings), settings.training_values()
     with suppress(OSError, ValueError, TypeError, KeyError):
         began = json.loads((folder / "begun.json").read_text(encoding="utf-8"))
-        alike = values | began["values"] == values  # an older version wrote fewer values
+        # A value that an older release did not know was the default then.
+        alike = Settings().training_values() | began["values"] == values
         if began["data"] == data and alike and began.get("processes", 1) == processes().num_processes:
             newest_first = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2]))
             newest = next(filter(_is_whole, newest_first), None)

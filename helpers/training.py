@@ -13,6 +13,7 @@ from helpers.data import fingerprint
 from helpers.device import OneDevice, best_device, check_loss, choose_precision, one_first
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
+from helpers.lora import low_rank
 from helpers.metrics import make_compute_metrics
 from helpers.pairs import check_pair
 from helpers.paths import check_output
@@ -182,7 +183,7 @@ class CaptionTrainer(Trainer):
         at = resume_from_checkpoint
         at = unfinished(self.settings, self.data, self.base) if at is True else at
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
-        with resumable(self, fresh=at is None), enough_memory("training", **values):
+        with resumable(self, fresh=at is None), enough_memory("training", **values), low_rank(self):
             output = super().train(at and str(at), **kwargs)
             say_if_worse(self.state.log_history)
             return output

@@ -49,9 +49,10 @@ def test_a_record_that_names_no_pictures_goes_with_any(settings):
     assert "pictures" in differences({**record, "data": "first"}, settings, "second")
 
 
-def test_a_value_that_an_older_record_lacks_counts_as_changed(settings):
-    record = {"settings": {name: value for name, value in settings.__dict__.items() if name != "warmup"}}
-    assert "warmup" in differences(record, settings)
+def test_a_value_that_an_older_record_lacks_was_the_default(settings):
+    record = {"settings": {name: value for name, value in settings.__dict__.items() if name != "lora_rank"}}
+    assert differences(record, settings) == ""
+    assert "lora_rank 0 → 4" in differences(record, settings.with_changes(lora_rank=4))
 
 
 def test_a_captioner_of_other_pictures_is_not_taken_for_one_of_these(
@@ -165,6 +166,15 @@ def test_a_training_is_not_continued_on_other_pictures(settings, two_checkpoints
     assert unfinished(settings, "second", "of then") is None
     (newer.parent / "begun.json").unlink()
     assert unfinished(settings, "first", "of then") is None
+
+
+def test_a_training_that_an_older_release_began_is_continued_with_its_own_values(settings, two_checkpoints):
+    _, newer = two_checkpoints
+    written = json.loads((newer.parent / "begun.json").read_text(encoding="utf-8"))
+    del written["values"]["lora_rank"]
+    (newer.parent / "begun.json").write_text(json.dumps(written), encoding="utf-8")
+    assert unfinished(settings, "first", "of then") == newer
+    assert unfinished(settings.with_changes(lora_rank=4), "first", "of then") is None
 
 
 def test_a_training_is_not_continued_from_another_base(settings, two_checkpoints, log):

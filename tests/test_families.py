@@ -1,4 +1,5 @@
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,13 +7,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, one_hot
-from transformers import AutoProcessor, BertConfig, set_seed
+from transformers import AutoProcessor, BertConfig
 
 from helpers import families
 from helpers.errors import CheckpointError
 from helpers.families import aligned, generation_inputs, load_checkpoint, load_processor, picture_tokens
+from helpers.lora import low_rank
+from helpers.settings import Settings
 from helpers.transforms import CaptionCollator, CaptionTransform, picture_pixels, prepare_pictures
-from tests.toolbox import FAMILIES
+from tests.toolbox import FAMILIES, tokens_of
 
 
 @pytest.fixture(scope="module")
@@ -158,19 +161,6 @@ def test_weights_that_a_checkpoint_lacks_are_said(checkpoint, tmp_path, log):
 of_each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def tokens_of(family):
-    """Three captions of different lengths, made of numbers, with their padding."""
-    set_seed(1)
-    input_ids = torch.randint(5, 50, (3, 9))
-    attention_mask = (torch.arange(9) < torch.tensor([[9], [6], [4]])).long()
-    return {
-        "pixel_values": torch.randn(3, 3, 48, 48, dtype=torch.float64),
-        "input_ids": input_ids.masked_fill(attention_mask == 0, FAMILIES[family].pad),
-        "attention_mask": attention_mask,
-        "labels": input_ids.masked_fill(attention_mask == 0, -100),
-    }
-
-
 @of_each_family
 def test_each_familys_own_loss_follows_from_its_aligned_logits(family):
     model, batch = FAMILIES[family].model().double(), tokens_of(family)
@@ -203,18 +193,37 @@ def test_an_oracle_that_always_predicts_the_right_token_has_no_errors(family):
     assert cross_entropy(logits.flatten(0, 1), labels.flatten()).item() < 1e-6
 
 
+def plain(model, batch):
+    """The logits of the text, as the library's own forward gives them."""
+    names = {"input_ids": "decoder_input_ids", "attention_mask": "decoder_attention_mask"}
+    names = names if model.config.model_type == "vision-encoder-decoder" else {}
+    given = {names.get(name, name): batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+    return model(**given, use_cache=False).logits[:, -batch["input_ids"].shape[1] :]
+
+
 @of_each_family
-def test_a_prediction_knows_only_what_stands_before_it(family):
-    """Changing a token changes no prediction up to and including its own."""
-    model, batch = FAMILIES[family].model().double(), tokens_of(family)
-    before, _ = aligned(model, batch)
-    for name in ("input_ids", "labels"):
-        batch[name][0, 5] = 7 if batch[name][0, 5] != 7 else 8
-    after, labels = aligned(model, batch)
-    place = (labels[0] == batch["labels"][0, 5]).nonzero().max().item()
-    changed = (before[0] - after[0]).abs().amax(-1) > 1e-9
-    assert not changed[: place + 1].any()
-    assert changed[place + 1 :].all()
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_prediction_knows_only_what_stands_before_it(family, training, rank):
+    """Changing a token changes each prediction after it and none before, whether LoRA's matrices are in place or not.
+
+    The second caption is padded: what stands at its padding changes nothing that is not padding.
+    """
+    model, batch = FAMILIES[family].model(), tokens_of(family)
+    trainer = SimpleNamespace(model=model, settings=Settings(lora_rank=rank))
+    with low_rank(trainer):
+        for weight in model.double().train(training).parameters():
+            torch.nn.init.normal_(weight, std=0.3)
+        place = batch["labels"][1].ne(-100).sum().item()
+        for row, at, until in ((0, 5, 9), (1, 3, place), (1, place, place)):
+            other = {name: values.clone() for name, values in batch.items()}
+            for name in ("input_ids", "labels"):
+                if other[name][row, at] != -100:
+                    other[name][row, at] = 11 if other[name][row, at] != 11 else 12
+            ahead = 0 if family == "vision-encoder-decoder" else 1  # `aligned` pairs position t with token t + 1
+            for logits, first in ((plain, at), (lambda *given: aligned(*given)[0], at + 1 - ahead)):
+                changed = (logits(model, batch) - logits(model, other))[row, :until].abs().amax(-1) > 1e-9
+                assert changed.tolist() == [position >= first for position in range(len(changed))], (row, at)
 
 
 def test_another_family_is_named(model):

@@ -78,7 +78,9 @@ def test_old_scores_are_read(old, no_training, local_hub, monkeypatch):
 
 
 def test_an_old_training_that_died_goes_on(old, log):
-    settings = saved_settings().with_changes(output="artifacts/interrupted", epochs=2)
+    # Its record names no max_new_tokens, so those were the default's.
+    values = {"epochs": 2, "max_new_tokens": Settings.max_new_tokens}
+    settings = saved_settings().with_changes(output="artifacts/interrupted", **values)
     load_or_train(settings)
     assert "from step 1" in log.text
     assert read_record(settings.output)["steps"] == 4
@@ -113,7 +115,7 @@ def test_an_old_captioner_of_ones_own_pictures_keeps_its_values(shipped, tmp_pat
 
 def test_an_old_training_from_the_shipped_base_begins_anew(shipped, log):
     values = json.loads((shipped / STOPPED / "begun.json").read_text(encoding="utf-8"))["values"]
-    settings = Settings(**values, max_new_tokens=4, output="artifacts/interrupted")
+    settings = Settings(**values, output="artifacts/interrupted")
     load_or_train(settings)
     assert "began with another base model (the weights of models/git-tiny have changed)" in log.text
     assert "from step" not in log.text

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -201,6 +202,19 @@ FAMILIES = {
     "blip": Family(random_blip, save_blip, ["[DEC]"]),
     "vision-encoder-decoder": Family(random_vision_encoder_decoder, save_vision_encoder_decoder, [], pad=1),
 }
+
+
+def tokens_of(family):
+    """Three captions of different lengths, made of numbers, with their padding."""
+    set_seed(1)
+    input_ids = torch.randint(5, 50, (3, 9))
+    attention_mask = (torch.arange(9) < torch.tensor([[9], [6], [4]])).long()
+    return {
+        "pixel_values": torch.randn(3, 3, 48, 48, dtype=torch.float64),
+        "input_ids": input_ids.masked_fill(attention_mask == 0, FAMILIES[family].pad),
+        "attention_mask": attention_mask,
+        "labels": input_ids.masked_fill(attention_mask == 0, -100),
+    }
 
 
 def four_lines(card):
