@@ -10,6 +10,7 @@ from helpers.creatures.confusions import (
     fact_counts,
     value_recall,
 )
+from helpers.creatures.edits import PARTS, Edit, Effect, draw_edits, edit_effects, edited_creatures, scenes_without
 from helpers.creatures.facts import Verdict, attributes_of, facts_of, facts_of_creature, judge
 from helpers.creatures.fresh import creature_of, fresh_creatures, fresh_split, key_of, keys_of
 from helpers.creatures.pen import draw_creature
