@@ -29,7 +29,7 @@ def draw_edits(creature: Mapping[str, str], edits: Sequence[Mapping[str, str]], 
 
     Args:
         creature: a value for each name in `ATTRIBUTES`.
-        edits: the values to change; "none" for the mouth draws a face without one.
+        edits: the values to change.
         seed: of the scene, as of `random.Random`.
 
     Returns:
@@ -42,11 +42,15 @@ def draw_edits(creature: Mapping[str, str], edits: Sequence[Mapping[str, str]], 
 def scenes_without(
     creatures: Sequence[Mapping[str, str]], seed: int | str
 ) -> list[tuple[Image.Image, dict[str, Image.Image]]]:
-    """Draws the creatures that have all of `PARTS`, each also without each part: the scenes of `pointing_game`."""
+    """Draws the creatures that have all of `PARTS`, each also without each part: the scenes of `pointing_game`.
+
+    A face without a mouth is nothing that a captioner was shown; in its place another mouth is drawn.
+    """
     scenes = []
     for i, creature in enumerate(creatures):
         if all(creature[part] != "none" for part in PARTS):
-            whole, *without = draw_edits(creature, [{part: "none"} for part in PARTS], f"{seed}-{i}")
+            away = dict.fromkeys(PARTS, "none") | {"mouth": "smile" if creature["mouth"] != "smile" else "frown"}
+            whole, *without = draw_edits(creature, [{part: value} for part, value in away.items()], f"{seed}-{i}")
             scenes.append((whole, dict(zip(PARTS, without, strict=True))))
     return scenes
 

@@ -100,7 +100,7 @@ def coat_mask(attributes: dict[str, str], rng: random.Random, box: Box, face: Bo
 
 
 def draw_face(canvas: Canvas, mouth: str, rng: random.Random, box: Box, skin: Color) -> None:
-    """A pale face with eyes, cheeks and a mouth; with no mouth where it is "none", which no creature has."""
+    """A pale face with eyes, cheeks and a mouth."""
     x, y, rx, ry = box
     size, pale = rx / 18, mix(skin, (255, 250, 240), 0.80)
     canvas.ellipse(x, y, rx, ry, pale)
@@ -118,5 +118,5 @@ def draw_face(canvas: Canvas, mouth: str, rng: random.Random, box: Box, skin: Co
         canvas.ellipse(x, my + 3.8 * size, 3.2 * size, 2.4 * size, TONGUE)
     elif mouth == "smile":
         canvas.line(arc(x, my - 3.4 * size, 8.6 * size, 7.6 * size, 14, 166), INK, 2.8 * size)
-    elif mouth == "frown":
+    else:
         canvas.line(arc(x, my + 5.8 * size, 8.6 * size, 7.6 * size, 194, 346), INK, 2.8 * size)
