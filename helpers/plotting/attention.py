@@ -117,7 +117,7 @@ def plot_pointing(found: Mapping[str, Pointing]) -> DescribedFigure | str:
         found: part → its Pointing, as `pointing_game` gives it.
     """
     if not found:
-        return NO_ATTRIBUTES
+        return "There is no picture in which a part decides a word."
     methods = list(next(iter(found.values())).hits)
     hues = [{"attention": GREEN, "occlusion": RED}.get(name, GRAY) for name in methods]
     figure, axes = new_figure(10, 1.2 + 0.36 * len(methods), len(found), len(found), sharey=True)
