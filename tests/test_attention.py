@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.stats import spearmanr
 
-from helpers.attention import agreement, occlusion, patch_grid, split_agreement, word_attention
-from helpers.attention.maps import ROUNDING, aligned_attention
+from helpers.attention import Pointing, occlusion, patch_grid, pointing, pointing_game, word_attention
+from helpers.attention.maps import aligned_attention
+from helpers.attention.pointing import SEEN, changed_patches
 from helpers.families import aligned, picture_tokens
 from helpers.inference import caption_images
+from helpers.metrics import wilson_interval
+from tests.toolbox import noise, random_git
 
 PATCH, SIDE = 16, 3  # of the random model: 48 x 48 pixels
 
@@ -152,7 +154,6 @@ def test_a_picture_of_which_nothing_is_said_has_no_maps(talker, processor, pictu
     assert silent.words == ()
     assert silent.maps.shape == (0, SIDE, SIDE)
     assert occlusion(talker, processor, pictures[0], silent).shape == (0, SIDE, SIDE)
-    assert agreement(silent.maps, silent.maps).shape == (0, 0)
 
 
 @pytest.mark.parametrize("window", [1, 3])
@@ -189,66 +190,116 @@ def test_batches_do_not_change_what_occlusion_finds(talker, processor, pictures,
 def test_a_window_has_a_patch_in_its_middle(talker, processor, pictures, found, window):
     with pytest.raises(ValueError, match=rf"window is {window}; "):
         occlusion(talker, processor, pictures[0], found[0], window=window)
-    with pytest.raises(ValueError, match=rf"window is {window}; "):
-        split_agreement(talker, processor, pictures[:1], window=window)
 
 
-def test_agreement_is_spearmans_correlation_of_every_pair():
+def test_a_patch_holds_a_part_where_a_tenth_of_its_pixels_differ_visibly():
+    before = np.full((3, 24, 60), 100, dtype=np.uint8)  # 2 rows and 5 columns of patches of 12 x 12 pixels
+    after = before.copy()
+    after[1, 12:24, 36:38] += 9  # a sixth of the patch in row 1, column 3
+    after[:, :, 12:24] -= SEEN  # too little in a whole column of patches
+    after[2, 0:12, 0] = 200  # a twelfth of a patch
+    expected = np.zeros((2, 5), dtype=bool)
+    expected[1, 3] = True
+    assert np.array_equal(changed_patches(before, after, (2, 5)), expected)
+
+
+@pytest.fixture
+def scenes():
+    """Gray pictures of two parts, and the same without one part: what is at the right of the middle, and lower left."""
+    made = []
+    for i in range(3):
+        whole = np.asarray(noise(i, (48, 48))) // 4 + 96
+        whole[16:32, 32:] = whole[32:, :16] = 250
+        right, lower = whole.copy(), whole.copy()
+        right[16:32, 32:] = lower[32:, :16] = 0
+        made.append((Image.fromarray(whole), {"right": Image.fromarray(right), "lower": Image.fromarray(lower)}))
+    return made
+
+
+def maps_that_point(monkeypatch, words, places):
+    """Makes each word's map, of model → method, have its top at a place; each part decides the word of its number."""
+    real = pointing.word_attention
+
+    def looks(model, processor, picture, *, caption=None, **options):
+        maps = np.stack([np.eye(1, SIDE**2, place).reshape(SIDE, SIDE) for place in places[model]["attention"]])
+        caption = caption or real(model, processor, picture, caption=" ".join(words))
+        return replace(caption, maps=maps)
+
+    def covered(model, processor, picture, caption, **options):
+        return np.stack([np.eye(1, SIDE**2, place).reshape(SIDE, SIDE) for place in places[model]["occlusion"]])
+
+    monkeypatch.setattr(pointing, "word_attention", looks)
+    monkeypatch.setattr(pointing, "occlusion", covered)
+
+
+def test_the_top_patch_of_the_word_that_a_part_decides_hits_or_misses(talker, processor, scenes, monkeypatch):
+    """The word "right" falls without the right part, "lower" without the lower one, which are the patches 5 and 6."""
+    twin = random_git()
+    words = ("lower", "a", "right")
+    places = {
+        talker: {"attention": (6, 0, 0), "occlusion": (0, 6, 5)},
+        twin: {"attention": (5, 5, 6), "occlusion": (6, 6, 5)},
+    }
+    maps_that_point(monkeypatch, words, places)
+    falls = np.array([[0.6, 0.1, 0.7], [0.8, 0.0, -3.0]])  # right, lower; log 2 is 0.69
+    monkeypatch.setattr(pointing, "word_falls", lambda *given, **options: falls)
+    found = pointing_game(talker, processor, scenes, twin=twin)
+    assert found["right"] == Pointing(
+        pictures=3,
+        chance=pytest.approx(1 / 9),
+        hits={
+            "attention": 0,
+            "occlusion": 3,
+            "attention of random weights": 0,
+            "occlusion of random weights": 3,
+            "one fixed patch": 3,
+        },
+        words={"right": 3},
+    )
+    assert list(found["lower"].hits.values()) == [3, 0, 0, 3, 3]
+    assert found["lower"].words == {"lower": 3}
+    falls[1, 0] = 0.68  # now the lower part decides no word
+    assert list(pointing_game(talker, processor, scenes, twin=twin)) == ["right"]
+
+
+def test_the_fixed_patch_is_the_one_of_the_other_pictures(talker, processor, scenes, monkeypatch):
+    maps_that_point(monkeypatch, ["a"], {talker: {"attention": [0], "occlusion": [0]}})
+    monkeypatch.setattr(pointing, "word_falls", lambda *given, **options: np.ones((1, 1)))
+    places = ["right", "right", "lower"]
+    scenes = [(whole, {"part": without[place]}) for (whole, without), place in zip(scenes, places, strict=True)]
+    found = pointing_game(talker, processor, scenes, twin=talker)
+    assert found["part"].hits["one fixed patch"] == 2
+    alone = pointing_game(talker, processor, [scenes[0]], twin=talker)
+    assert alone["part"].hits["one fixed patch"] == 0  # nothing is known from other pictures
+
+
+def test_without_scenes_nothing_is_found(talker, processor):
+    assert pointing_game(talker, processor, [], twin=talker) == {}
+
+
+def test_random_maps_hit_about_as_often_as_chance(talker, processor, scenes, monkeypatch):
     rng = np.random.default_rng(0)
-    left, right = rng.normal(size=(2, 4, SIDE, SIDE))
-    right[1, 0] = right[1, 1]  # ties
-    table = agreement(left, right)
-    for i, j in np.ndindex(4, 4):
-        assert table[i, j] == pytest.approx(spearmanr(left[i].ravel(), right[j].ravel()).statistic)
+    real = pointing.word_attention
+    monkeypatch.setattr(
+        pointing,
+        "word_attention",
+        lambda *given, caption=None, **options: replace(
+            caption or real(*given, caption="a"), maps=rng.random((1, SIDE, SIDE))
+        ),
+    )
+    monkeypatch.setattr(pointing, "occlusion", lambda *given, **options: rng.random((1, SIDE, SIDE)))
+    monkeypatch.setattr(pointing, "word_falls", lambda *given, **options: np.ones((1, 1)))
+    many = [(scenes[0][0], {"right": scenes[0][1]["right"]})] * 200
+    found = pointing_game(talker, processor, many, twin=talker)["right"]
+    for name, hits in found.hits.items():
+        low, high = wilson_interval(hits, found.pictures)
+        assert (low < found.chance < high) == (name != "one fixed patch"), name
 
 
-def test_only_the_order_of_the_patches_counts():
-    rng = np.random.default_rng(0)
-    maps = rng.random((3, SIDE, SIDE))
-    np.testing.assert_allclose(np.diag(agreement(maps, 5 * maps**3 - 1)), 1)
-    np.testing.assert_allclose(np.diag(agreement(maps, -np.exp(maps))), -1)
-
-
-def test_a_constant_map_agrees_with_nothing():
-    maps = np.random.default_rng(0).random((3, SIDE, SIDE))
-    flat = maps.copy()
-    flat[0] = 0.5
-    still = maps.copy()
-    still[2] *= ROUNDING / 10
-    assert np.isnan(np.diag(agreement(flat, still))).tolist() == [True, False, True]
-    with pytest.raises(ValueError, match="shapes"):
-        agreement(maps, maps[:2])
-
-
-def test_the_agreement_of_a_split_is_the_mean_over_its_pictures(talker, processor, pictures, found):
-    result = split_agreement(talker, processor, pictures[:3], max_new_tokens=12)
-    own, others, words = [], [], []
-    for picture, maps in zip(pictures[:3], found, strict=False):
-        falls = occlusion(talker, processor, picture, maps)
-        pairs = {
-            (i, j): spearmanr(maps.maps[i].ravel(), falls[j].ravel()).statistic
-            for i, j in np.ndindex(len(maps.words), len(maps.words))
-        }
-        own.append(np.mean([value for (i, j), value in pairs.items() if i == j]))
-        others.append(np.mean([value for (i, j), value in pairs.items() if i != j]))
-        words += maps.words
-    assert result.per_picture == pytest.approx(own, abs=1e-6)
-    assert result.mean == pytest.approx(np.mean(own), abs=1e-6)
-    assert result.other_word == pytest.approx(np.mean(others), abs=1e-6)
-    assert result.low <= result.mean <= result.high
-    assert [word for word, _ in result.words] == words
-
-
-def test_words_that_cannot_be_compared_are_left_out_and_counted(talker, processor, pictures, found):
-    """Covering a part of a picture of one colour changes nothing, so no word of it depends on any patch."""
-    gray = Image.new("RGB", (48, 48), (128, 128, 128))
-    result = split_agreement(talker, processor, [pictures[0], gray, pictures[2]], max_new_tokens=12)
-    assert result.left_out == len(word_attention(talker, processor, gray, max_new_tokens=12).words) > 0
-    assert np.isnan(result.per_picture).tolist() == [False, True, False]
-    assert result.mean == pytest.approx(np.nanmean(result.per_picture))
-    assert [word for word, _ in result.words] == [*found[0].words, *found[2].words]
-    with pytest.raises(ValueError, match="constant"):
-        split_agreement(talker, processor, [gray] * 2, max_new_tokens=12)
+def test_a_caption_of_another_model_can_be_looked_for(talker, processor, pictures, found):
+    again = word_attention(random_git(), processor, pictures[1], caption=found[0])
+    assert (again.words, again.token_ids) == (found[0].words, found[0].token_ids)
+    assert not np.allclose(again.maps, found[0].maps, atol=1e-3)
 
 
 def test_another_family_is_named_before_anything_runs(processor, pictures, found):
@@ -259,7 +310,7 @@ def test_another_family_is_named_before_anything_runs(processor, pictures, found
     for attempt in (
         lambda: word_attention(Other, processor, pictures[0]),
         lambda: occlusion(Other, processor, pictures[0], replace(found[0])),
-        lambda: split_agreement(Other, processor, pictures[:1]),
+        lambda: pointing_game(Other, processor, [], twin=Other),
         lambda: aligned_attention(Other, {}),
     ):
         with pytest.raises(ValueError, match=r"blip.* git\b"):

@@ -15,7 +15,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from helpers import plotting
-from helpers.creatures import attribute_confusions
+from helpers.attention import Pointing
+from helpers.creatures import Effect, attribute_confusions
 from helpers.errors import CaptioningError
 from helpers.inference import Caption
 from helpers.paths import ROOT
@@ -102,6 +103,24 @@ DRAWN = {
         [
             "'a' looks most at the upper right (100%) and depends most on the lower left",
             "'cat' looks most at the lower right (80%) and depends on no single patch",
+        ],
+    ),
+    "plot_pointing": (
+        (
+            {
+                part: Pointing(8, 0.25, {"attention": 2, "occlusion": 8}, {"an": 5, "smile": 3})
+                for part in ("ears", "mouth")
+            },
+        ),
+        {},
+        ["part ears, pictures 8, attention 0.25 (0.07 to 0.59), occlusion 1.00 (0.68 to 1.00)", "words an, smile"],
+    ),
+    "plot_edits": (
+        ({"second_color": Effect(8, 8, 2, 0)},),
+        {},
+        [
+            "second color (8), its own fact follows 1.00 (0.68 to 1.00), this part is changed 0.25",
+            "alone is changed 0.00",
         ],
     ),
     "plot_compared": (

@@ -2,7 +2,7 @@
 
 Attention is what the model reports of itself: attention weights need not explain a prediction (Jain and Wallace,
 2019). Occlusion asks from outside: cover a part of the picture, and see which words become less likely (Zeiler and
-Fergus, 2014). `agreement` says how far the two tell the same.
+Fergus, 2014). `pointing_game` says how often each finds the part of a picture that decides a word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,6 @@ from helpers.inference import word_places
 from helpers.reading.pictures import load_image
 from helpers.transforms import normalized_pixels, picture_pixels
 
-# Nats. Falls in float32 differ from those in float64 by 2e-6 as a rule and by 2e-5 at most (git-tiny, trained), so a
-# map that spans less says nothing.
-ROUNDING = 2e-5
-
 
 @dataclass(frozen=True, eq=False)
 class WordMaps:
@@ -39,7 +35,12 @@ class WordMaps:
 
 @torch.inference_mode()
 def word_attention(
-    model: PreTrainedModel, processor: Any, image: Any, *, caption: str | None = None, max_new_tokens: int = 48
+    model: PreTrainedModel,
+    processor: Any,
+    image: Any,
+    *,
+    caption: "str | WordMaps | None" = None,
+    max_new_tokens: int = 48,
 ) -> WordMaps:
     """Where a captioner looks as it says each word.
 
@@ -52,7 +53,7 @@ def word_attention(
         model: a GIT captioner.
         processor: its processor.
         image: anything that `load_image` takes.
-        caption: words to look for instead of those that the model would say.
+        caption: words to look for instead of those that the model would say: a text, or what another model said.
         max_new_tokens: the most tokens of a generated caption, its end token included.
 
     Returns:
@@ -69,7 +70,7 @@ def word_attention(
         made = model.generate(pixel_values=values, num_beams=1, do_sample=False, max_new_tokens=max_new_tokens)
         token_ids = made[0].tolist()  # (tokens,): one picture alone has no padding
     else:
-        token_ids = tokenizer_of(processor)(caption, truncation=True).input_ids
+        token_ids = _token_ids(caption, processor)
     words = _words(token_ids, processor)
     logits, labels, attention = aligned_attention(model, _batch(pixels, token_ids, processor))
     means = [attention[0, pieces].mean(dim=0) for _, pieces in words]  # (pieces, rows, columns) → (rows, columns)
@@ -92,6 +93,12 @@ def _batch(pixels: np.ndarray, token_ids: Sequence[int], processor: Any) -> dict
     return {"pixel_values": values, "input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
 
 
+def _token_ids(caption: "str | WordMaps", processor: Any) -> list[int]:
+    if isinstance(caption, WordMaps):
+        return list(caption.token_ids)
+    return tokenizer_of(processor)(caption, truncation=True).input_ids
+
+
 def _words(token_ids: Sequence[int], processor: Any) -> list[tuple[str, list[int]]]:
     """The words without punctuation; the places count from the first token that is predicted."""
     places = word_places(token_ids[1:], tokenizer_of(processor))  # the start token is given, not predicted
@@ -106,7 +113,6 @@ def _word_logs(logits: torch.Tensor, labels: torch.Tensor, words: Sequence[tuple
     return torch.stack(sums, dim=1).cpu().numpy() if sums else np.zeros((len(logs), 0))
 
 
-@torch.inference_mode()
 def occlusion(
     model: PreTrainedModel,
     processor: Any,
@@ -139,19 +145,38 @@ def occlusion(
     rows, columns = patch_grid(model)
     if window < 1 or window % 2 == 0:
         raise CaptioningError(f"window is {window}; choose an odd number of patches, such as 1 or 3.")
-    model.eval()
     given = isinstance(caption, WordMaps)
-    token_ids = caption.token_ids if given else tokenizer_of(processor)(caption, truncation=True).input_ids
-    words = _words(token_ids, processor)
-    # (1, 3, height, width); what was prepared for the maps is not prepared again
-    pixels = caption.picture.transpose(2, 0, 1)[None] if given else picture_pixels([load_image(image)], processor)
-    pictures = np.concatenate([pixels, _covered(pixels[0], rows, columns, window)])  # (1 + patches, 3, height, width)
-    logs = []
+    # (3, height, width); what was prepared for the maps is not prepared again
+    whole = caption.picture.transpose(2, 0, 1) if given else picture_pixels([load_image(image)], processor)[0]
+    pictures = np.concatenate([whole[None], _covered(whole, rows, columns, window)])  # (1 + patches, 3, height, width)
+    falls = word_falls(model, processor, pictures, caption, batch_size=batch_size)  # (patches, words)
+    return falls.T.reshape(-1, rows, columns) if falls.size else np.zeros((0, rows, columns))
+
+
+@torch.inference_mode()
+def word_falls(
+    model: PreTrainedModel, processor: Any, pictures: np.ndarray, caption: WordMaps | str, *, batch_size: int = 64
+) -> np.ndarray:
+    """How much less likely each word of a caption is with other pictures than with the first one.
+
+    Args:
+        model: a GIT captioner.
+        processor: its processor.
+        pictures: as `picture_pixels` gives them, (pictures, 3, height, width).
+        caption: the same for each picture, what `word_attention` gave or a text.
+        batch_size: pictures at a time.
+
+    Returns:
+        Nats, (pictures - 1, words): the word's log-probability with the first picture, less that with each other one.
+    """
+    model.eval()
+    token_ids = _token_ids(caption, processor)
+    words, logs = _words(token_ids, processor), []
     for start in range(0, len(pictures), batch_size):
         logits, labels = aligned(model, _batch(pictures[start : start + batch_size], token_ids, processor))
         logs.append(_word_logs(logits, labels, words))  # (batch, words)
-    whole, *covered = np.concatenate(logs)  # (1 + patches, words): a row for the whole picture comes first
-    return (whole - np.array(covered)).T.reshape(len(words), rows, columns)  # from (patches, words)
+    first, *others = np.concatenate(logs)  # (pictures, words)
+    return first - np.array(others)
 
 
 def _covered(picture: np.ndarray, rows: int, columns: int, window: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Everything is drawn with Pillow at four times the final size and then reduced, w
 
 import math
 import random
+from collections.abc import Mapping
 
 from PIL import Image
 
@@ -60,16 +61,25 @@ def _scene(canvas: Canvas, rng: random.Random, floor: float) -> None:
             canvas.ellipse(x, floor + 12, rng.uniform(24, 40), rng.uniform(20, 34), mix(ground, WHITE, 0.45))
 
 
-def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image:
+def draw_creature(
+    attributes: Mapping[str, str], rng: random.Random, drawn: dict[str, tuple] | None = None
+) -> Image.Image:
     """Draws one creature.
 
     Args:
         attributes: a value for each name in `ATTRIBUTES`.
         rng: decides what no caption names: size, place, scene, which side the tail is on, small details.
+        drawn: the generator's state before each part that draws from it, by name: filled by the first drawing, and
+            used by every later one, so that what an edited part draws moves nothing else. `rng` is then seeded alike.
 
     Returns:
         An RGB picture of 128 x 128 pixels.
     """
+    states = {} if drawn is None else drawn
+
+    def begin(part: str) -> None:
+        rng.setstate(states.setdefault(part, rng.getstate()))
+
     image = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE))
     canvas, size = Canvas(image), rng.uniform(0.88, 1.08)
     half_width, half_height, spread, drop, look, wide = BODIES[attributes["body"]]
@@ -86,6 +96,7 @@ def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image
 
     skin, side = paint(attributes["color"]), rng.choice([-1, 1])
     edge = mix(skin, INK, 0.62)
+    begin("wings")
     if attributes["wings"] == "wings":
         tint = rng.choice([(164, 206, 250), (255, 208, 140), (204, 178, 246)])
         for way in (-1, 1):
@@ -100,16 +111,19 @@ def draw_creature(attributes: dict[str, str], rng: random.Random) -> Image.Image
     shape = body_outline(attributes["body"], x, y, rx, ry)
     canvas.polygon(shape, skin)
     face = (x, y + ry * look, wide, wide * 0.94)
+    begin("coat")
     if coat := coat_mask(attributes, rng, (x, y, rx, ry), face):
         inside = Image.new("L", image.size, 0)
         Canvas(inside).polygon(shape, 255)
         both = Image.composite(coat, Image.new("L", image.size, 0), inside)
         image.paste(paint(attributes["second_color"]), (0, 0, *image.size), both)
     canvas.line([*shape, shape[0], shape[1]], edge, 1.9)
+    begin("horns")
     if attributes["horns"] == "one":
         draw_horn(canvas, x, head + 2 * size, size, rng.uniform(-1.5, 1.5))
     elif attributes["horns"] == "two":
         for way in (-1, 1):
             draw_horn(canvas, x + way * rx * 0.24, head + 2.4 * size, size * 0.86, way * 3.5)
+    begin("face")
     draw_face(canvas, attributes["mouth"], rng, face, skin)
     return image.reduce(SCALE)

@@ -1,6 +1,6 @@
-"""Figures of attention and occlusion: a picture per word, with the patches that the word looks at or depends on."""
+"""Figures of attention and occlusion: the patches of each word, the pointing game, the effects of edits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -8,8 +8,12 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
+from helpers.attention import Pointing
+from helpers.creatures import Effect
+from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.errors import CaptioningError
-from helpers.plotting.figure import BARE, BLUE, GREEN, RED, DescribedFigure, new_figure, styled
+from helpers.metrics import wilson_interval
+from helpers.plotting.figure import BARE, BLUE, GRAY, GREEN, INK, RED, DescribedFigure, new_figure, styled
 
 FAINT_FALL = 0.1  # nats: a word that becomes less than a tenth less likely does not depend on it
 
@@ -88,4 +92,84 @@ def plot_word_attention(
     )  # fmt: skip
     return figure.described(
         f"One picture, once for each word of its caption, with the patches marked: {'; '.join(told)}."
+    )
+
+
+Counts = Sequence[tuple[int, int]]  # hits and pictures
+
+
+def _draw_shares(ax: Any, counts: Counts, places: np.ndarray, color: Any, **options: Any) -> list[str]:
+    """Horizontal bars of shares with their 95 % intervals, and each as text."""
+    shares = np.array([hits / of for hits, of in counts])
+    low, high = np.transpose([wilson_interval(*pair) for pair in counts])
+    spans = np.clip([shares - low, high - shares], 0, None)  # rounding
+    bars = ax.barh(places, shares, xerr=spans, color=color, ecolor=INK, capsize=2, **options)
+    ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
+    ax.set(xlim=(0, 1.45), xticks=[0, 0.5, 1])
+    return [f"{share:.2f} ({ends[0]:.2f} to {ends[1]:.2f})" for share, *ends in zip(shares, low, high, strict=True)]
+
+
+@styled
+def plot_pointing(found: Mapping[str, Pointing]) -> DescribedFigure | str:
+    """How often the top patch lies on a part, for each method, beside a patch at random.
+
+    Args:
+        found: part → its Pointing, as `pointing_game` gives it.
+    """
+    if not found:
+        return "There is no picture in which a part decides a word."
+    methods = list(next(iter(found.values())).hits)
+    hues = [{"attention": GREEN, "occlusion": RED}.get(name, GRAY) for name in methods]
+    figure, axes = new_figure(10, 1.2 + 0.36 * len(methods), len(found), len(found), sharey=True)
+    table = []
+    for ax, (part, one) in zip(axes, found.items(), strict=True):
+        counts = [(one.hits[name], one.pictures) for name in methods]
+        texts = _draw_shares(ax, counts, np.arange(len(methods)), hues)
+        ax.axvline(one.chance, color=INK, linestyle="--", linewidth=1)
+        ax.set_title(f"{part}\n{fill(', '.join(list(one.words)[:3]), 20)}", fontsize=10)
+        row = {"part": part, "pictures": one.pictures} | dict(zip(methods, texts, strict=True))
+        table.append(row | {"a patch at random": f"{one.chance:.2f}", "words": ", ".join(one.words)})
+    axes[0].set_yticks(range(len(methods)), methods)
+    axes[0].invert_yaxis()
+    figure.supxlabel("share of pictures whose top patch holds the part; dashed: of a patch at random", fontsize=9)
+    told = "; ".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in table)
+    return figure.described(
+        f"Bars for each part: how often the top patch of a method holds it, with 95 % intervals. {told}.", table
+    )
+
+
+@styled
+def plot_edits(effects: Mapping[str, Effect]) -> DescribedFigure | str:
+    """Which facts of the captions change when one attribute of the drawings is changed.
+
+    Args:
+        effects: attribute → its Effect, as `edit_effects` gives it.
+    """
+    if not effects:
+        return NO_ATTRIBUTES
+    names = [f"{part.replace('_', ' ')} ({effect.pictures})" for part, effect in effects.items()]
+    figure, (left, right) = new_figure(9, 1.5 + 0.42 * len(names), 2, 2, sharey=True)
+    y, told = np.arange(len(names)), {}
+    for ax, field, label, color, shift in (
+        (left, "follow", "its own fact follows", GREEN, 0),
+        (right, "others", "this part is changed", RED, -0.2),
+        (right, "by_scene", "the scene alone is changed", GRAY, 0.2),
+    ):
+        counts = [(getattr(effect, field), effect.pictures) for effect in effects.values()]
+        height = 0.38 if shift else 0.6
+        told[label] = _draw_shares(ax, counts, y + shift, color, height=height, label=label)
+    left.set(title="The fact that was changed follows", xlabel="share of pictures")
+    right.set(title="Another fact changes", xlabel="share of pictures")
+    left.set_yticks(y, names)
+    left.invert_yaxis()
+    right.legend(loc="lower right", fontsize=9)
+    table = [
+        {"changed (pictures)": name} | dict(zip(told, row, strict=True))
+        for name, row in zip(names, zip(*told.values(), strict=True), strict=True)
+    ]
+    rows = "; ".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in table)
+    return figure.described(
+        "Bars for each attribute of a drawing that was changed, with 95 % intervals: how often the caption's fact "
+        f"follows, and how often another fact changes. {rows}.",
+        table,
     )
