@@ -112,7 +112,7 @@ METRICS = {
     # captions' scores would show zeros, or the smoothing. The counts are added up before the formula, in each resample
     # of an interval as well. An n-gram may stand in any of the references.
     "bleu_4": Metric("BLEU-4", "bleu", "higher", 1, 0, bleu_counts, bleu),
-    # An n-gram weighs log(pictures / pictures that have it in a reference), in a set of one picture log 1 = 0. Resamples
+    # An n-gram weighs log(pictures / pictures that have it in a reference), in a set of one picture log 1. Resamples
     # of an interval keep the weights of the whole set. All references count, so where they differ none reaches 10.
     "cider_d": Metric("CIDEr-D", "cider", "higher", 10, 0, cider_d, mean),
     # One of the references, word for word, or nothing: it says much where wording follows a pattern, and little of free
