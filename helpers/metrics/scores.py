@@ -105,21 +105,18 @@ METRICS = {
     # fewest errors alone would favour short ones. Errors and words are added up before they are divided, as in speech
     # recognition: a wrong word costs the same in a short caption as in a long one.
     "wer": Metric("word error rate", "wer", "lower", 0, None, word_errors, ratio),
-    # Words in common and in the same order, as F1: a caption that says too much loses precision, one that says too
-    # little recall. The best reference counts, as above. Lin (2004) defines it for one text and its score means
-    # something there, so the score of a set is a mean, in which every picture weighs the same.
+    # Words in common and in the same order, as F1 (coco-caption weighs recall more, beta = 1.2). The best reference
+    # counts, as above. Lin (2004) defines it for one text, so the score of a set is a mean over pictures.
     "rouge_l": Metric("ROUGE-L", "rouge", "higher", 1, 0, rouge_l, mean),
     # A score of the whole set: many a caption shares no four words in a row with a reference, so a mean of single
     # captions' scores would show zeros, or the smoothing. The counts are added up before the formula, in each resample
     # of an interval as well. An n-gram may stand in any of the references.
     "bleu_4": Metric("BLEU-4", "bleu", "higher", 1, 0, bleu_counts, bleu),
-    # An n-gram weighs log(pictures / pictures that have it in a reference): in a set of one picture log 1, so the score
-    # is 0. Resamples of an interval keep the weights of the whole set, which say how rare words are, not how good
-    # captions are. All references count, so where they differ none reaches 10.
+    # An n-gram weighs log(pictures / pictures that have it in a reference), in a set of one picture log 1. Resamples
+    # of an interval keep the weights of the whole set. All references count, so where they differ none reaches 10.
     "cider_d": Metric("CIDEr-D", "cider", "higher", 10, 0, cider_d, mean),
-    # One of the references, word for word, or nothing: the score that needs no formula. It says much where wording
-    # follows a pattern, as in Pocket Creatures, and little of free text, where a good caption seldom equals one that
-    # somebody else wrote.
+    # One of the references, word for word, or nothing: it says much where wording follows a pattern, and little of free
+    # text, where a good caption seldom equals one that somebody else wrote.
     "exact_match": Metric("exact match", "exact_match", "higher", 1, 0, exact_matches, share),
 }
 

@@ -10,7 +10,7 @@ from helpers.reading.given import lists_of_texts
 from helpers.text import visible
 
 # How Unicode's names begin for the characters of scripts that are written without spaces between words.
-UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+UNSPACED = ("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 
 # What people and keyboards write for an apostrophe, a hyphen, a space; and the stroke that stretches an Arabic word.
 _SAME = str.maketrans(dict.fromkeys("\u02bb\u02bc`\u00b4", "'") | {"\u2212": "-", "\u2800": " ", "\u0640": ""})
@@ -22,18 +22,23 @@ _FORMS = re.compile("[\ufb00-\ufdff\ufe70-\ufefc\uff01-\uffee]+")  # not all of 
 def normalize(text: str) -> str:
     """Lower case, punctuation to spaces, white space folded; what looks the same is the same. Emoji and accents stay.
 
-    White space separates words. In scripts that have none between words, such as the Chinese, each character counts as
-    a word, so that a word error rate is a character error rate there. One letter may be stored as one sign or as
-    several, wide, in a ligature or in the form that it has in a word, and signs may stand there that cannot be seen:
-    none of that counts. Letters of different scripts stay different, however alike they look.
+    White space separates words. In scripts that have none between words, such as the Chinese, each character with its
+    vowel signs and tones is a word: a word error rate is a character error rate there. One letter may be stored as one
+    sign or as several, wide, in a ligature or in the form that it has in a word, and signs may stand there that cannot
+    be seen: none of that counts. Letters of different scripts stay different, however alike they look.
     """
     shown = _IDLE_JOINER.sub("", visible(text)).translate(_SAME)
     shown = _FORMS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), shown)
     lowered = unicodedata.normalize("NFC", shown.casefold().replace("i\u0307", "i"))  # of the Turkish capital
     kept = "".join(" " if unicodedata.category(char).startswith("P") else char for char in lowered)
     if not kept.isascii():
-        kept = "".join(f" {char} " if unicodedata.name(char, "").startswith(UNSPACED) else char for char in kept)
+        kept = "".join(map(_apart, kept)).replace(" \x1f", "")  # a vowel sign joins the letter before it
     return " ".join(kept.split())
+
+
+def _apart(char: str) -> str:
+    mark = "\x1f" if unicodedata.category(char).startswith("M") else " "
+    return f"{mark}{char} " if unicodedata.name(char, "").startswith(UNSPACED) else char
 
 
 class _Normalized(list):

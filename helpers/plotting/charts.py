@@ -39,13 +39,13 @@ def plot_caption_words(captions: Sequence[str] | Sequence[list[str]], *, most: i
     texts = [visible(caption).replace(",", "").split() for caption in some(each_caption(captions), "caption")]
     lengths = Counter(map(len, texts))
     counts = dict(Counter(word for words in texts for word in words).most_common(most))
-    figure, (left, right) = new_figure(10, 4.2, 2, 2)
+    figure, (left, right) = new_figure(10, 5, 2, 2)
     left.bar(list(lengths), list(lengths.values()), color=BLUE)
     left.set(title="How long captions are", xlabel="words in a caption", ylabel="captions")
     left.locator_params(axis="x", integer=True)
     _named_bars(right, counts, GREEN)
     right.set(title=f"The {len(counts)} most frequent words", xlabel="times used")
-    right.tick_params(axis="y", labelsize=8)
+    right.tick_params(axis="y", labelsize=10)
     top = ", ".join(f"{word} {count}" for word, count in list(counts.items())[:5])
     return figure.described(
         f"Two bar charts. Left: captions have {min(lengths)} to {max(lengths)} words, most often "
@@ -60,13 +60,13 @@ def plot_attribute_counts(columns: Mapping[str, Sequence[str]]) -> DescribedFigu
     """How often each value stands in each column: one panel per column."""
     if not columns:
         return NO_ATTRIBUTES
-    figure, axes = new_figure(10, 2.2 * -(-len(columns) // 3), len(columns), 3)
+    figure, axes = new_figure(10, 2.5 * -(-len(columns) // 3), len(columns), 3)
     figure.supxlabel("pictures", fontsize=9)
     counts = {name: dict(Counter(values).most_common()) for name, values in columns.items()}
     for ax, (name, values) in zip(axes, counts.items(), strict=True):
         _named_bars(ax, values, SKY)
         ax.set_title(name)
-        ax.tick_params(labelsize=8)
+        ax.tick_params(labelsize=10)
     told = [f"{name}: " + ", ".join(f"{v} {count}" for v, count in values.items()) for name, values in counts.items()]
     return figure.described(
         f"Bar charts of how often each value occurs. {'. '.join(told)}.",

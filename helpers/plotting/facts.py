@@ -54,7 +54,7 @@ def _write_names(ax: Axes, points: Mapping[str, tuple[float, float]], spans: Seq
         label = "\n".join(sorted(group, key=lambda name: -dots[name][1]))
         text = ax.annotate(
             label, np.mean([points[name] for name in group], axis=0), (0, 0), textcoords="offset points",
-            fontsize=8.5, ha="center", va="center", multialignment="left", zorder=2.5,
+            fontsize=10, ha="center", va="center", multialignment="left", zorder=2.5,
             arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
         dot, size = ax.transData.transform(text.xy), Text.get_window_extent(text).size + 2
@@ -94,10 +94,10 @@ def _draw_orders(ax: Axes, systems: Mapping[str, Scores], orders: Mapping[str, l
         ax.plot(places, color=colors[name], linewidth=3 if name == "trained" else 1.5)
         for x, (y, metric) in enumerate(zip(places, orders, strict=True)):
             badge = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": colors[name], "linewidth": 1.5}
-            ax.text(x, y, str(i), ha="center", va="center", fontsize=8, bbox=badge)
-            ax.text(x + 0.14, y, f"{systems[name][metric]['value']:.2f}", va="center", fontsize=8, bbox=plain)
+            ax.text(x, y, str(i), ha="center", va="center", fontsize=9, bbox=badge)
+            ax.text(x + 0.16, y, f"{systems[name][metric]['value']:.2f}", va="center", fontsize=10, bbox=plain)
     ax.set(title="Ranked by three scores", xlim=(-0.2, len(orders) - 0.55), yticks=[])
-    ax.set_xticks(range(len(orders)), [fill(METRICS[metric].label, 10) for metric in orders], fontsize=9)
+    ax.set_xticks(range(len(orders)), [fill(METRICS[metric].label, 10) for metric in orders], fontsize=10)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_xlabel("best at the top; on a tie,\nthe fewest faulty facts first", fontsize=9)
@@ -125,14 +125,14 @@ def plot_facts(systems: Mapping[str, Scores]) -> DescribedFigure | str:
     spans = {
         key: np.transpose([[systems[n][key][end] for end in ("low", "value", "high")] for n in names]) for key in FAULTS
     }
-    height = max(3.6, 1.4 + 0.36 * len(names))
+    height = max(3.6, 1.5 + 0.4 * len(names))
     figure, (left, middle, right) = new_figure(10, height, 3, 3, width_ratios=[4, 1.6, 2.8])
     low, wrong, high = spans["wrong"]
     bars = middle.barh(
-        range(len(names)), wrong, color=list(colors.values()), xerr=[wrong - low, high - wrong], ecolor=INK, capsize=2
+        range(len(names)), wrong, color=list(colors.values()), xerr=[wrong - low, high - wrong], ecolor=INK, capsize=3
     )
-    middle.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
-    middle.set_yticks(range(len(names)), [f"{name}  {i}" for i, name in enumerate(names, 1)], fontsize=9)
+    middle.bar_label(bars, fmt="%.2f", padding=3, fontsize=10)
+    middle.set_yticks(range(len(names)), [f"{name}  {i}" for i, name in enumerate(names, 1)], fontsize=10)
     middle.set(
         title="Wrong facts", xlabel="per caption", xlim=(0, 1.5 * max(0.1, *high)), ylim=(len(names) - 0.4, -0.6)
     )

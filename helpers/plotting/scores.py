@@ -44,14 +44,14 @@ def plot_scores(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Des
     for ax, metric in zip(figure.axes, chain(*rows), strict=True):
         low, values, high = np.transpose([[systems[n][metric][key] for key in ("low", "value", "high")] for n in names])
         spans = [values - low, high - values]
-        bars = ax.barh(names, values, color=colors, xerr=spans, ecolor="#444444", capsize=3)
-        ax.bar_label(bars, fmt="%.3f", padding=4, fontsize=9)
+        bars = ax.barh(names, values, color=colors, xerr=spans, ecolor=INK, capsize=4, error_kw={"linewidth": 2})
+        ax.bar_label(bars, fmt="%.3f", padding=5, fontsize=10.5)
         known = METRICS.get(metric)
         # A word error rate has no end; a whole number has a half that can be read on the axis.
         bounded = known and None not in (known.best, known.worst)
         end = max(known.best, known.worst) if bounded else np.ceil(max(1.0, *high))
-        ax.set_title(f"{metric}\n{f'{known.better} is better' if known else ''}", fontsize=10)
-        ax.set_xlim(0, end * 1.45)
+        ax.set_title(f"{metric}\n{f'{known.better} is better' if known else ''}", fontsize=11)
+        ax.set_xlim(0, end * 1.6)
         ax.set_xticks([0, end / 2, end], [f"{tick:.2g}" for tick in (0, end / 2, end)])
         told.append(f"{metric}: " + ", ".join(f"{n} {value:.3f}" for n, value in zip(names, values, strict=True)))
     return figure.described(
@@ -79,17 +79,17 @@ def plot_attribute_accuracy(
     columns, names = list(next(iter(accuracy.values()))), list(accuracy)[::-1]
     colors = [BLUE if name == "trained" else SKY for name in names]
     lines = -(-len(columns) // 3)
-    figure, axes = new_figure(10, lines * (0.6 + 0.23 * len(names)), len(columns), 3, sharey=True)
-    figure.supxlabel("share of pictures", fontsize=9)
+    figure, axes = new_figure(10, lines * (0.7 + 0.27 * len(names)), len(columns), 3, sharey=True)
+    figure.supxlabel("share of pictures", fontsize=10)
     for ax, column in zip(axes, columns, strict=True):
         shares, spans = np.array([accuracy[name][column] for name in names]), None
         if pictures:
             low, high = np.transpose([wilson_interval(round(share * pictures), pictures) for share in shares])
             spans = [shares - low, high - shares]
-        bars = ax.barh(names, shares, color=colors, xerr=spans, ecolor=INK, capsize=2)
-        ax.bar_label(bars, fmt="%.2f", padding=4, fontsize=8)
-        ax.set(title=column, xlim=(0, 1.25), xticks=[0, 0.5, 1])
-        ax.tick_params(labelsize=8)
+        bars = ax.barh(names, shares, color=colors, xerr=spans, ecolor=INK, capsize=3)
+        ax.bar_label(bars, fmt="%.2f", padding=4, fontsize=10.5)
+        ax.set(title=column, xlim=(0, 1.3), xticks=[0, 0.5, 1])
+        ax.tick_params(labelsize=10.5)
     told = [f"{name}: " + ", ".join(f"{c} {v:.2f}" for c, v in values.items()) for name, values in accuracy.items()]
     return figure.described(
         f"Bars of attribute accuracy: shares of pictures, 0 to 1, one panel per attribute. {'; '.join(told)}.",
