@@ -98,8 +98,8 @@ def compare_confidences(
     sure = {name: _checked(values, right)[0] for name, values in confidences.items()}
     right, pictures = np.asarray(right, dtype=bool), np.asarray(pictures)
     if right.all() or not right.any():
-        kind = "right" if right.all() else "wrong"
-        return [{"confidence": name, "AUROC": f"none: all {len(right)} answers are {kind}"} for name in sure]
+        kind = f"all {len(right)} answers are {'right' if right.all() else 'wrong'}" if len(right) else "no answers"
+        return [{"confidence": name, "AUROC": f"none: {kind}"} for name in sure]
     rng, drawn = np.random.default_rng(seed), []
     groups = [np.flatnonzero(pictures == picture) for picture in np.unique(pictures)]
     for _ in range(500):

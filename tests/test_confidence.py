@@ -103,11 +103,13 @@ def test_facts_of_one_picture_move_together():
     assert width(np.arange(360) // 6) > 1.8 * width(np.arange(360))
 
 
-@pytest.mark.parametrize(("right", "kind"), [([True] * 3, "right"), ([False] * 3, "wrong")])
-def test_nothing_to_tell_apart_is_said(right, kind):
-    assert compare_confidences({"sure": [0.5, 0.6, 0.7]}, right, [0, 1, 2]) == [
-        {"confidence": "sure", "AUROC": f"none: all 3 answers are {kind}"}
-    ]
+@pytest.mark.parametrize(
+    ("right", "why"),
+    [([True] * 3, "all 3 answers are right"), ([False] * 3, "all 3 answers are wrong"), ([], "no answers")],
+)
+def test_nothing_to_tell_apart_is_said(right, why):
+    rows = compare_confidences({"sure": [0.5] * len(right)}, right, list(range(len(right))))
+    assert rows == [{"confidence": "sure", "AUROC": f"none: {why}"}]
 
 
 @pytest.mark.parametrize("use", [auroc, reliability, risk_coverage])

@@ -27,7 +27,7 @@ def _draw_reliability(ax: Axes, name: str, bins: Sequence[Bin]) -> None:
     for each in bins:
         middle = (each.start + each.end) / 2
         ax.text(middle, 1.05, f"{each.count:,}", rotation=90, fontsize=8, ha="center", va="bottom")
-    ax.set(title=f"{name}: facts", xlabel="confidence in a fact", ylabel="share that is right")
+    ax.set(title=f"{name}: facts, and their number", xlabel="confidence in a fact", ylabel="share that is right")
     ax.set(xlim=(0, 1.03), ylim=(0, 1.36), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
 
 
@@ -40,6 +40,7 @@ def _draw_risk(ax: Axes, name: str, curve: RiskCoverage) -> None:
     ax.set(title=f"{name}: captions", xlabel="share that is answered", ylabel="wrong among these")
     ax.set(xlim=(0, 1.03), ylim=(-0.03 * top, 1.75 * top), xticks=[0, 0.5, 1])
     ax.locator_params(axis="y", nbins=5)
+    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= 1.05 * top])
     ax.legend(loc="upper left", fontsize=8)
 
 
