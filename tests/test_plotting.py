@@ -360,7 +360,9 @@ def test_missed_words_go_left_and_invented_ones_right():
 
 def test_confidence_is_drawn_against_what_is_right_and_what_is_answered():
     sure = [fact._replace(right=fact.picture in (0, 2, 4, 1)) for fact in FACTS_SURE]  # 3 of 4 and 1 of 4 right
-    facts, captions = plotting.plot_confidence({"as drawn": sure}).axes
+    figure = plotting.plot_confidence({"as drawn": sure})
+    assert "wrong captions: 50% of all, 25% of the surest half" in figure.alt
+    facts, captions = figure.axes
     [points] = facts.containers
     assert points.lines[0].get_xydata().tolist() == [[pytest.approx(0.65), 0.25], [pytest.approx(0.95), 0.75]]
     [low, high] = points.lines[2][0].get_segments()[1][:, 1]
