@@ -80,7 +80,7 @@ DRAWN = {
         ({"as drawn": FACTS_SURE, "darker": FACTS_SURE[:4], "empty": []},),
         {},
         [
-            "as drawn: of 4 facts with a confidence of 0.95, 50% are right",
+            "as drawn: of 4 facts with a confidence of 0.95, 50.0% are right",
             "calibration error 0.300 in 2 of 10 bins",
             "wrong captions: 50% of all, 50% of the surest half. darker",
         ],

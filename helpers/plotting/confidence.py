@@ -66,7 +66,7 @@ def plot_confidence(facts: Mapping[str, Sequence[FactConfidence]]) -> DescribedF
         half, error = curve.risk[(len(curve.risk) - 1) // 2], calibration_error(bins)
         last = bins[-1]
         told.append(
-            f"{name}: of {last.count} facts with a confidence of {last.confidence:.2f}, {last.right:.0%} are right; "
+            f"{name}: of {last.count} facts with a confidence of {last.confidence:.2f}, {last.right:.1%} are right; "
             f"calibration error {error:.3f} in {len(bins)} of 10 bins that hold any; "
             f"wrong captions: {curve.risk[-1]:.0%} of all, {half:.0%} of the surest half"
         )
