@@ -24,6 +24,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from PIL import Image
 
 from helpers import folder, inference, training
+from helpers.calibration import auroc
 from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
 from helpers.errors import CaptioningError, enough_memory
@@ -1016,6 +1017,11 @@ def _(room):
 @mistake("Names and values", "A Trainer's scores are counted of what it does not generate")
 def _(room):
     decode(load_processor(room.settings.checkpoint), np.zeros((2, 4, 50)))
+
+
+@mistake("Names and values", "Confidences are of other answers than those that are right or wrong")
+def _(room):
+    auroc([0.9, 0.8], [True, False, True])
 
 
 @mistake("Names and values", "There is nothing to draw")

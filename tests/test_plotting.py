@@ -15,8 +15,13 @@ from matplotlib.text import Text
 from PIL import Image
 
 from helpers import plotting
+<<<<<<< HEAD
 from helpers.attention import Pointing
 from helpers.creatures import Effect, attribute_confusions
+=======
+from helpers.calibration import FactConfidence
+from helpers.creatures import attribute_confusions
+>>>>>>> 26c730b20127e5c1f47395e2ca00c3cd04f00944
 from helpers.errors import CaptioningError
 from helpers.inference import Caption
 from helpers.paths import ROOT
@@ -50,6 +55,7 @@ CURVE = [
     for pictures in (25, 100)
 ]
 LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
+FACTS_SURE = [FactConfidence(i, "body", "tall", [0.95, 0.65][i % 2], 0.5, i > 3) for i in range(8)]
 MAPS = np.array([[[0, 0, 0], [0, -2, 0], [1.5, 0, 0]], [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]]])  # nats
 # Each function of the module with its arguments and what its alt text has to tell.
 DRAWN = {
@@ -89,6 +95,15 @@ DRAWN = {
         ["ears: long, 0 of 8: 0.00 (0.00 to 0.32), then 6 of 8: 0.75 (0.41 to 0.93)", "seen values, 4 of 8"],
     ),
     "plot_attribute_accuracy": (({"base": {"color": 0.25}, "trained": {"color": 1.0}},), {}, ["0.25", "1.00", "color"]),
+    "plot_confidence": (
+        ({"as drawn": FACTS_SURE, "darker": FACTS_SURE[:4], "empty": []},),
+        {},
+        [
+            "as drawn: of 4 facts with a confidence of 0.95, 50.0% are right",
+            "calibration error 0.300 in 2 of 10 bins",
+            "wrong captions: 50% of all, 50% of the surest half. darker",
+        ],
+    ),
     "plot_confusions": (
         (CONFUSIONS,),
         {"title": "Trained"},
@@ -367,6 +382,7 @@ def test_confusions_of_any_number_of_attributes(count):
         (plotting.plot_facts, {"base": {"wer": SCORE}}, "no attribute columns"),
         (lambda recall: plotting.plot_value_recall(recall, recall), {}, "no attribute columns"),
         (plotting.plot_confusions, {}, "no attribute columns"),
+        (plotting.plot_confidence, {"as drawn": [], "darker": []}, "no fact to be sure of"),
         (plotting.plot_word_mistakes, [], "No word"),
     ],
 )
@@ -377,6 +393,25 @@ def test_where_there_is_nothing_to_draw_a_sentence_says_so(draw, nothing, told):
 def test_missed_words_go_left_and_invented_ones_right():
     bars = plotting.plot_word_mistakes(WORDS).axes[0].patches
     assert sorted(bar.get_width() for bar in bars) == [-7, 0, 0, 5]
+
+
+def test_confidence_is_drawn_against_what_is_right_and_what_is_answered():
+    sure = [fact._replace(right=fact.picture in (0, 2, 4, 1)) for fact in FACTS_SURE]  # 3 of 4 and 1 of 4 right
+    figure = plotting.plot_confidence({"as drawn": sure})
+    assert "wrong captions: 50% of all, 25% of the surest half" in figure.alt
+    facts, captions = figure.axes
+    [points] = facts.containers
+    assert points.lines[0].get_xydata().tolist() == [[pytest.approx(0.65), 0.25], [pytest.approx(0.95), 0.75]]
+    [low, high] = points.lines[2][0].get_segments()[1][:, 1]
+    assert (low, high) == (pytest.approx(0.301, abs=0.001), pytest.approx(0.954, abs=0.001))  # 3 of 4 (Wilson, 1927)
+    assert [(text.get_position()[0], text.get_text()) for text in facts.texts] == [
+        (pytest.approx(0.65), "4"),
+        (pytest.approx(0.95), "4"),
+    ]
+    curves = {line.get_label(): line.get_ydata() for line in captions.lines}
+    assert curves["surest first"][[3, 7]].tolist() == [0.25, 0.5]
+    assert curves["wrong ones last"][[3, 7]].tolist() == [0, 0.5]
+    assert set(curves["random order"]) == {0.5}
 
 
 def test_every_picture_is_in_the_histograms_of_lengths():

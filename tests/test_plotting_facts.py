@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from helpers.calibration import FactConfidence
 from helpers.creatures import ATTRIBUTES, value_recall
 from helpers.plotting import (
     plot_attribute_accuracy,
+    plot_confidence,
     plot_facts,
     plot_scores,
     plot_training_history,
@@ -36,6 +38,7 @@ SCORES = {
 }
 UNSEEN = {("color", "purple"), ("ears", "long")}
 BEFORE = {("color", "red"): (3, 10), ("color", "purple"): (0, 5), ("ears", "long"): (0, 4), ("wings", "wings"): (1, 9)}
+SURE = [FactConfidence(i, "body", "tall", (i % 100 + 0.5) / 100, 0.5, i % 7 > 0) for i in range(12_000)]
 AFTER = {("color", "red"): (9, 10), ("color", "purple"): (4, 5), ("ears", "long"): (4, 4), ("wings", "wings"): (9, 9)}
 
 
@@ -57,6 +60,7 @@ def drawn_texts(figure):
         lambda: plot_facts(dict.fromkeys(SCORES, SCORES["trained"])),
         lambda: plot_facts({name: SCORES[name] for name in ("base", "trained")}),
         lambda: plot_value_recall(BEFORE, AFTER, UNSEEN),
+        lambda: plot_confidence(dict.fromkeys(["turned", "smaller", "darker"], SURE)),
         lambda: plot_scores(SCORES),
         lambda: plot_scores({name: dict(list(scores.items())[4:]) for name, scores in SCORES.items()}),
         lambda: plot_attribute_accuracy({name: dict.fromkeys(ATTRIBUTES, 1.0) for name in SCORES}, 10),

@@ -13,6 +13,7 @@ from helpers.plotting.charts import (
     plot_token_lengths,
     plot_training_history,
 )
+from helpers.plotting.confidence import plot_confidence
 from helpers.plotting.facts import plot_facts, plot_value_recall
 from helpers.plotting.figure import DescribedFigure
 from helpers.plotting.learning import plot_learning_curve
