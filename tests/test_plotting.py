@@ -15,13 +15,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from helpers import plotting
-<<<<<<< HEAD
 from helpers.attention import Pointing
-from helpers.creatures import Effect, attribute_confusions
-=======
 from helpers.calibration import FactConfidence
-from helpers.creatures import attribute_confusions
->>>>>>> 26c730b20127e5c1f47395e2ca00c3cd04f00944
+from helpers.creatures import Effect, attribute_confusions
 from helpers.errors import CaptioningError
 from helpers.inference import Caption
 from helpers.paths import ROOT
