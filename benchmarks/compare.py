@@ -50,19 +50,18 @@ def several(ask: Ask, steps: int, batch: int) -> dict[str, float]:
     return means | {"pictures_a_second": batch / means["step"], "share": share, "outside": outside}
 
 
-def trained(
-    name: str, recipes: Sequence[tuple[str, str]], repeats: int, worker: Callable[..., Any] = worker
-) -> dict[str, Any]:
+def trained(name: str, recipes: Sequence[tuple[str, str]], repeats: int) -> dict[str, Any]:
     """Everything about training a shape: the repeats of each recipe and precision, ratios to stock in fp32, memory."""
     shape = SHAPES[name]
     with ExitStack() as stack:
-        asks = {
-            recipe if precision == "fp32" else f"{recipe} {precision}": partial(
-                several, stack.enter_context(worker(name, recipe, precision)), shape.steps, shape.batch
+        first = {
+            recipe if precision == "fp32" else f"{recipe} {precision}": stack.enter_context(
+                worker(name, recipe, precision)
             )
             for recipe, precision in recipes
         }
-        found = in_turn(asks, repeats, f"{name}, {', '.join(asks)}")
+        asks = {recipe: partial(several, ask, shape.steps, shape.batch) for recipe, ask in first.items()}
+        found = in_turn(asks, repeats, f"{name}, {', '.join(asks)}", first)
     steps = {recipe: [each["step"] for each in found[recipe]] for recipe in found}
     return {
         "batch": shape.batch,

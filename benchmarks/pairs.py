@@ -34,14 +34,24 @@ def worker(name: str, recipe: str, precision: str = "fp32", what: str = "train")
         process.communicate()
 
 
-def in_turn(asks: Mapping[str, Callable[[], Any]], repeats: int, title: str = "") -> dict[str, list[Any]]:
-    """Asks each in turn, the first time thrown away, the order turned round from one repeat to the next."""
+def in_turn(
+    asks: Mapping[str, Callable[[], Any]], repeats: int, title: str = "", first: Mapping[str, Callable[[], Any]] = {}
+) -> dict[str, list[Any]]:
+    """Asks each in turn, the order turned round from one repeat to the next.
+
+    Args:
+        asks: name → what gives a measurement.
+        repeats: how many are kept of each.
+        title: of the progress bar, or "" for none.
+        first: what is called before, and thrown away, where that is not `asks`.
+    """
     found: dict[str, list[Any]] = {name: [] for name in asks}
-    for repeat in tqdm(range(-1, repeats), desc=title, disable=not title, unit="repeat"):
-        for name in list(asks)[:: 1 if repeat % 2 else -1]:
-            answer = asks[name]()
-            if repeat >= 0:
-                found[name].append(answer)
+    for repeat in tqdm(range(repeats + 1), desc=title, disable=not title, unit="repeat"):
+        for name in list(asks)[:: -1 if repeat % 2 else 1]:
+            if repeat:
+                found[name].append(asks[name]())
+            else:
+                first.get(name, asks[name])()
     return found
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -110,12 +111,17 @@ def matrix_speed(precision: str) -> float:
     return 2 * size**3 / statistics.median(after - before for before, after in pairwise(times[1:])) / 1e9
 
 
+def most_held() -> float:
+    """MB that were ever held at a time: on a GPU of its memory, else of this process's."""
+    return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory("VmHWM")
+
+
 class Timed(TrainerCallback):
     """Measures each step of a training, from the making of its batch on, and says so.
 
     Args:
         tell: is given what a step took: batch (with all that is done between steps), model, optimizer and step in
-            seconds, operations, and megabytes, the most that this process ever held; says whether to go on.
+            seconds, operations, and megabytes (`most_held`); says whether to go on.
     """
 
     def __init__(self, tell: Callable[[dict[str, float]], bool]):
@@ -144,8 +150,7 @@ class Timed(TrainerCallback):
             self.operations = self.counter.get_total_flops()
         passed = [after - before for before, after in pairwise(times)]
         parts = dict(zip(("batch", "model", "optimizer"), passed, strict=True))
-        held = torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory("VmHWM")
-        whole = {"step": times[-1] - times[0], "operations": self.operations, "megabytes": held}
+        whole = {"step": times[-1] - times[0], "operations": self.operations, "megabytes": most_held()}
         control.should_training_stop = not self.tell(parts | whole)
         self.times = [clock()]
 
@@ -178,12 +183,15 @@ def train(trainer: Trainer, tell: Callable[[dict[str, float]], bool]) -> None:
 
 
 def evaluation_megabytes(trainer: Trainer) -> float:
-    """What an evaluation adds to what the process held before it, at most; Linux alone tells it."""
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")  # forget the most that was held so far (man 5 proc)
-    before = memory("VmRSS")
+    """What an evaluation adds to what was held before it, at most: on a GPU of its memory, else of the process's."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() / 1e6
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the most that was held so far (man 5 proc)
+        before = memory("VmRSS")
     trainer.predict(trainer.eval_dataset)
-    return memory("VmHWM") - before
+    return most_held() - before
 
 
 def pictures() -> DatasetDict:
