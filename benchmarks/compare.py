@@ -141,21 +141,18 @@ def rows_of(results: Mapping[str, Any]) -> list[dict[str, str]]:
             row(f"{name}: outside the model", middle(repeats, "outside"), "{:.1%}"),
             row(f"{name}: memory, GB", memory, "{:.1f}", f"{memory['stock'] / memory['ours']:.2f}"),
         ]
-    if bf16 := results["bf16"]:
+    for name, bf16 in results["bf16"].items():
         repeats = bf16["repeats"]
         pair = [[each["step"] for each in repeats[recipe]] for recipe in ("stock bf16", "ours bf16")]
-        fast = {name: middle(repeats, "pictures_a_second", " bf16")[name] for name in ("stock", "ours")}
+        fast, slow = (middle(repeats, "pictures_a_second", mark) for mark in (" bf16", ""))
+        mixed = {"stock": slow["stock"], "ours": fast["ours"]}
+        what = f"{name}: pictures a second, stock in fp32, ours in bf16"
         rows += [
-            row("git-base in bf16: pictures a second", fast, "{:.2f}", times(spread(*pair))),
-            row(
-                "git-base: stock in fp32, ours in bf16, pictures a second",
-                {"stock": middle(repeats, "pictures_a_second")["stock"], "ours": fast["ours"]},
-                "{:.2f}",
-                times(bf16["speed"]["ours bf16"]),
-            ),
-            row("git-base in bf16: share of a matrix product's speed", middle(repeats, "share", " bf16"), "{:.0%}"),
+            row(f"{name}: pictures a second, both in bf16", fast, "{:.2f}", times(spread(*pair))),
+            row(what, mixed, "{:.2f}", times(bf16["speed"]["ours bf16"])),
+            row(f"{name}: share of a matrix product's speed in bf16", middle(repeats, "share", " bf16"), "{:.0%}"),
         ]
-    else:
+    if not results["bf16"]:
         rows.append(row("bf16 is left out: this device has no instructions for it", {}, ""))
     speeds = ", ".join(f"{each:,.0f} in {kind}" for kind, each in results["matrix"].items())
     rows.append(row(f"matrix product, GFLOP/s: {speeds}", {}, ""))
@@ -192,7 +189,7 @@ def measure(repeats: int = REPEATS) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": machine(), "repeats": repeats}
     results["training"] = {name: trained(name, all_three, repeats) for name in SHAPES}
     in_bf16 = [("stock", "fp32"), ("stock", "bf16"), ("ours", "bf16")]
-    results["bf16"] = trained("git-base", in_bf16, repeats) if fast else None
+    results["bf16"] = {name: trained(name, in_bf16, repeats) for name in SHAPES if fast}
     results["evaluation"] = {}
     for recipe in RECIPES:
         with worker("git-base", recipe, what="evaluate") as ask:

@@ -183,7 +183,7 @@ def test_the_table_has_a_row_for_each_quantity_and_the_notebook_reads_it(
     asked = ["seconds a step", "pictures a second", "operations", "share of", "outside", "memory", "adds, MB"]
     asked += ["2 tokens", "3 tokens", "4 tokens", "greedy", "matrix product, GFLOP/s", "paired repeats"]
     assert all(any(part in name for name in names) for part in asked)
-    assert any("git-base in bf16" in name for name in names) == fast
+    assert any("both in bf16" in name for name in names) == fast
     assert any("bf16 is left out" in name for name in names) == (not fast)
     assert "machine" in found
 
