@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -22,7 +22,8 @@ def worker(name: str, recipe: str, precision: str = "fp32", what: str = "train")
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask() -> dict[str, float]:
-        print(file=process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # of one that stopped, which gives no answer
+            print(file=process.stdin, flush=True)
         if not (line := process.stdout.readline()):
             raise RuntimeError(f"The recipe {recipe} at the shape {name} stopped; what it said stands above.")
         return json.loads(line)
@@ -31,7 +32,8 @@ def worker(name: str, recipe: str, precision: str = "fp32", what: str = "train")
         yield ask
     finally:
         process.kill()
-        process.communicate()
+        with suppress(BrokenPipeError):
+            process.communicate()
 
 
 def in_turn(

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -221,4 +221,5 @@ def main(name: str, recipe: str, precision: str, what: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with suppress(KeyboardInterrupt, BrokenPipeError):  # whoever asked has stopped
+        main(*sys.argv[1:])
