@@ -150,7 +150,8 @@ def blocks(results: dict) -> dict[str, str]:
     trained = recipes["training"]["git-base"]
     ours, padded = (trained["speed"][recipe] for recipe in ("ours", "popular"))
     memory = trained["megabytes"]["ours"] / trained["megabytes"]["stock"]
-    beams = ", ".join(f"{each['speed']['median']:.1f} with {each['length']}" for each in recipes["beams"])
+    gains = ", ".join(f"{each['speed']['median']:.1f}" for each in recipes["beams"])
+    lengths = ", ".join(str(each["length"]) for each in recipes["beams"])
     fast = {name: each["speed"]["ours bf16"]["median"] for name, each in recipes["bf16"].items()}
     bf16 = ""
     if fast:
@@ -161,8 +162,8 @@ def blocks(results: dict) -> dict[str, str]:
     speed = (
         "Beside a stock transformers Trainer that pads to the longest caption of a batch, at git-base's size on a CPU: "
         f"{ours['median']:.2f} times the pictures a second in training ({ours['min']:.2f} to {ours['max']:.2f} in "
-        f"{recipes['repeats']} paired repeats), {memory:.2f} of the memory; with four beams, times the captions a "
-        f"second: {beams} new tokens. Padded to the longest length, as in many guides, training has "
+        f"{recipes['repeats']} paired repeats), {memory:.2f} of the memory; with four beams "
+        f"{gains} times the captions a second, at {lengths} new tokens. Padded to the longest length, as in many guides, training has "
         f"{padded['median']:.2f} of the stock Trainer's speed.{bf16} `make bench` measures it."
     )
     total = sum(results["notebook_seconds"].values())
