@@ -1,4 +1,4 @@
-"""Compares a stock transformers Trainer with ours, and the popular recipe beside them: speed and memory, bf16, beams.
+"""Compares a stock transformers Trainer with ours, and the popular recipe beside them: speed, memory, bf16, beams.
 
 `python -m benchmarks.compare` measures at git-base's shape (random weights) and with git-tiny, and writes a table, with
 every repeat, to benchmarks/results/recipes.json. A repeat takes each recipe in turn, on the same pictures; the order

@@ -163,7 +163,8 @@ def blocks(results: dict) -> dict[str, str]:
         "Beside a stock transformers Trainer that pads to the longest caption of a batch, at git-base's size on a CPU: "
         f"{ours['median']:.2f} times the pictures a second in training ({ours['min']:.2f} to {ours['max']:.2f} in "
         f"{recipes['repeats']} paired repeats), {memory:.2f} of the memory; with four beams "
-        f"{gains} times the captions a second, at {lengths} new tokens. Padded to the longest length, as in many guides, training has "
+        f"{gains} times the captions a second, at {lengths} new tokens. "
+        f"Padded to the longest length, as in many guides, training has "
         f"{padded['median']:.2f} of the stock Trainer's speed.{bf16} `make bench` measures it."
     )
     total = sum(results["notebook_seconds"].values())
