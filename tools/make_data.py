@@ -110,7 +110,8 @@ plain. Size, position, background and small details vary, and no caption speaks 
 {counts}
 
 No two creatures have the same attributes, so no split holds a creature of another. Some test creatures differ from
-a training creature in one attribute alone. Any two pictures differ by more than {nearest} bits of a 256-bit perceptual hash.
+a training creature in one attribute alone. Any two pictures differ by more than {nearest} bits of a 256-bit
+perceptual hash.
 
 The base model [git-tiny](../../models/git-tiny/README.md) never saw anything purple or gray, long ears or open mouths.
 
