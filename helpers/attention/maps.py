@@ -50,8 +50,7 @@ def word_attention(
     words can be compared.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
+        model, processor: a GIT captioner and its processor.
         image: anything that `load_image` takes.
         caption: words to look for instead of those that the model would say: a text, or what another model said.
         max_new_tokens: the most tokens of a generated caption, its end token included.
@@ -128,8 +127,7 @@ def occlusion(
     caption each time, so a word is judged after the same words before it.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
+        model, processor: a GIT captioner and its processor.
         image: anything that `load_image` takes.
         caption: what `word_attention` gave for this picture, or a text.
         window: side of the window in patches, an odd number; at the edges it is cut off.
@@ -160,8 +158,7 @@ def word_falls(
     """How much less likely each word of a caption is with other pictures than with the first one.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
+        model, processor: a GIT captioner and its processor.
         pictures: as `picture_pixels` gives them, (pictures, 3, height, width).
         caption: the same for each picture, what `word_attention` gave or a text.
         batch_size: pictures at a time.

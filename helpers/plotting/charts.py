@@ -9,21 +9,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patheffects import withStroke
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
-from helpers.plotting.figure import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    DescribedFigure,
-    new_figure,
-    some,
-    styled,
-    tick_name,
-)  # fmt: skip
+from helpers.plotting.figure import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, DescribedFigure, new_figure, some, styled
 from helpers.reading.given import each_caption
-from helpers.text import visible
+from helpers.text import tick_name, visible
 
 
 def _named_bars(ax: Axes, counts: Mapping[object, int], color: str) -> None:
@@ -135,15 +123,10 @@ HALO = [withStroke(linewidth=3, foreground="white")]  # keeps a number readable 
 LOSS = ("Loss", "nats per token", [("loss", "training", BLUE, ""), ("eval_loss", "validation", ORANGE, "o")])
 WER = ("Word error rate of generated captions", "errors per word", [("eval_wer", "word error rate", RED, "o")])
 RIGHT = ("Captions right", "share of pictures", [("eval_right", "captions right", GREEN, "o")])
-FAULTY = (
-    "Faulty facts",
-    "facts per caption",
-    [
-        ("eval_wrong", "wrong", RED, "o"),
-        ("eval_left_out", "left out", SKY, "s"),
-        ("eval_invented", "invented", PURPLE, "^"),
-    ],
-)
+FAULTY = ("Faulty facts", "facts per caption", [
+    ("eval_wrong", "wrong", RED, "o"), ("eval_left_out", "left out", SKY, "s"),
+    ("eval_invented", "invented", PURPLE, "^"),
+])  # fmt: skip
 
 
 @styled

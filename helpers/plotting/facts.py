@@ -12,25 +12,12 @@ from matplotlib.transforms import Bbox
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS, wilson_interval
-from helpers.plotting.figure import (
-    BLUE,
-    GRAY,
-    GREEN,
-    INK,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    DescribedFigure,
-    new_figure,
-    styled,
-)
+from helpers.plotting.figure import BLUE, HUES, INK, RED, DescribedFigure, new_figure, styled
 
 Scores = Mapping[str, Mapping[str, float]]  # metric → {"value", "low", "high"}
 Recall = Mapping[tuple[str, str], tuple[int, int]]  # (part, value) → pictures whose captions name it, pictures with it
 RANKED = ("right", "cider_d", "wer")
 FAULTS = ("wrong", "left_out", "invented")
-HUES = (RED, GREEN, ORANGE, PURPLE, SKY, GRAY, "#444444", "#B8A900")
 
 
 def _write_names(ax: Axes, points: Mapping[str, tuple[float, float]], spans: Sequence[Path]) -> None:
