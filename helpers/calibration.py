@@ -146,6 +146,5 @@ def risk_coverage(confidence: Sequence[float], right: Sequence[bool]) -> RiskCov
     wrong = (np.bincount(group, weights=~right) / np.bincount(group))[np.sort(group)]  # (answers,), surest first
     answered = np.arange(1, len(sure) + 1)
     risk = np.cumsum(wrong) / answered
-    return RiskCoverage(
-        answered / len(sure), risk, np.maximum(0, answered - right.sum()) / answered, float(risk.mean())
-    )
+    ideal = np.maximum(0, answered - right.sum()) / answered
+    return RiskCoverage(answered / len(sure), risk, ideal, float(risk.mean()))

@@ -108,17 +108,10 @@ def save_captioner(trainer: Any) -> Path:
     if not processes().is_main_process:
         return folder
     fresh, old = beside(folder, "new"), beside(folder, "old")
-    record = {
-        "settings": asdict(settings),
-        "profile": profile_name(),
-        "steps": trainer.state.global_step,
-        "planned_steps": trainer.state.max_steps,
-        "data": trainer.data,
-        "base": trainer.base,
-        "interrupted": trainer.interrupted,
-        "processes": processes().num_processes,
-        "seconds": round(trainer.seconds, 1),
-    }
+    record = {"settings": asdict(settings), "profile": profile_name(), "data": trainer.data, "base": trainer.base}
+    record |= {"steps": trainer.state.global_step, "planned_steps": trainer.state.max_steps}
+    record |= {"interrupted": trainer.interrupted, "processes": processes().num_processes}
+    record |= {"seconds": round(trainer.seconds, 1)}
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         model.save_pretrained(fresh)

@@ -205,14 +205,10 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
 def aligned_attention(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`aligned`, and what each prediction attends to.
+    """`aligned`, of which it takes the arguments, and what each prediction attends to.
 
     GIT's decoder attends over one row of positions: a class token, the patches line by line, then the text. The class
     token is left out, because it stands for no place in the picture.
-
-    Args:
-        model: a captioner.
-        batch: as for `aligned`.
 
     Returns:
         Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the share of each prediction's attention

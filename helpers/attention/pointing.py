@@ -1,9 +1,8 @@
 """The pointing game: how often the top patch of attention, and of occlusion, lies on the part that decides a word.
 
 A part's place is known from the same picture without it; so is the word that it decides. A method points at its top
-patch, and hits where the part is (Zhang et al., 2016). Beside it stand what needs no look at the picture: a patch at
-random, and the one patch that holds the part in most other pictures; and a model of the same architecture with random
-weights, whose maps should find nothing (Adebayo et al., 2018).
+patch, and hits where the part is (Zhang et al., 2016). Beside it stand a patch at random, the one patch that holds the
+part in most other pictures, and a model with random weights, whose maps should find nothing (Adebayo et al., 2018).
 """
 
 from collections import Counter
