@@ -53,8 +53,7 @@ def nearest_captions(
     of a picture's captions the first.
 
     Args:
-        model: whose vision encoder looks.
-        processor: its processor.
+        model, processor: whose vision encoder looks, and its processor.
         train: a split with the columns image and captions, from which captions are taken.
         test: a split with the same columns; its captions are not read.
         batch_size: pictures at a time.

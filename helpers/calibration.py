@@ -80,7 +80,7 @@ def auroc(confidence: Sequence[float], right: Sequence[bool]) -> float:
 
 
 def compare_confidences(
-    confidences: Mapping[str, Sequence[float]], right: Sequence[bool], pictures: Sequence[int], *, seed: int = 0
+    confidences: Mapping[str, Sequence[float]], right: Sequence[bool], pictures: Sequence[int]
 ) -> list[dict[str, str]]:
     """The AUROC of several confidences in the same answers, and how far each stays below the first.
 
@@ -100,7 +100,7 @@ def compare_confidences(
     if right.all() or not right.any():
         kind = f"all {len(right)} answers are {'right' if right.all() else 'wrong'}" if len(right) else "no answers"
         return [{"confidence": name, "AUROC": f"none: {kind}"} for name in sure]
-    rng, drawn = np.random.default_rng(seed), []
+    rng, drawn = np.random.default_rng(0), []
     groups = [np.flatnonzero(pictures == picture) for picture in np.unique(pictures)]
     for _ in range(500):
         rows = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
@@ -117,16 +117,16 @@ def compare_confidences(
     return table
 
 
-def reliability(confidence: Sequence[float], right: Sequence[bool], *, bins: int = BINS) -> list[Bin]:
+def reliability(confidence: Sequence[float], right: Sequence[bool]) -> list[Bin]:
     """How often answers of about the same confidence are right, in bins of equal width; empty bins are left out."""
     sure, right = _checked(confidence, right)
-    place = np.minimum((sure * bins).astype(int), bins - 1)  # a confidence of 1 belongs to the last
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)  # a confidence of 1 belongs to the last
     found = []
     for number in np.unique(place):
         inside = place == number
         hits, count = int(right[inside].sum()), int(inside.sum())
         ends = wilson_interval(hits, count)
-        found.append(Bin(number / bins, (number + 1) / bins, count, float(sure[inside].mean()), hits / count, *ends))
+        found.append(Bin(number / BINS, (number + 1) / BINS, count, float(sure[inside].mean()), hits / count, *ends))
     return found
 
 
@@ -146,6 +146,5 @@ def risk_coverage(confidence: Sequence[float], right: Sequence[bool]) -> RiskCov
     wrong = (np.bincount(group, weights=~right) / np.bincount(group))[np.sort(group)]  # (answers,), surest first
     answered = np.arange(1, len(sure) + 1)
     risk = np.cumsum(wrong) / answered
-    return RiskCoverage(
-        answered / len(sure), risk, np.maximum(0, answered - right.sum()) / answered, float(risk.mean())
-    )
+    ideal = np.maximum(0, answered - right.sum()) / answered
+    return RiskCoverage(answered / len(sure), risk, ideal, float(risk.mean()))

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, set_seed
 
 from helpers.data import fingerprint, load_captions
-from helpers.device import check_weights, one_first, processes
+from helpers.device import check_weights, processes
 from helpers.errors import CheckpointError, SettingsError, first_line
 from helpers.families import load_checkpoint
 from helpers.paths import RECORD, beside, captioner_folder, check_output, move_aside, resolve
@@ -50,7 +50,7 @@ def read_record(output: str | Path) -> dict | None:
 
 def finish_saving(output: str | Path) -> dict | None:
     """Does the last step of a save that was stopped before it, and returns the record of what is saved there."""
-    with one_first():
+    with processes().main_process_first():
         folder, record = captioner_folder(output), read_record(output)
         if record is not None and not folder.exists():
             beside(folder, "new").rename(folder)
@@ -108,17 +108,10 @@ def save_captioner(trainer: Any) -> Path:
     if not processes().is_main_process:
         return folder
     fresh, old = beside(folder, "new"), beside(folder, "old")
-    record = {
-        "settings": asdict(settings),
-        "profile": profile_name(),
-        "steps": trainer.state.global_step,
-        "planned_steps": trainer.state.max_steps,
-        "data": trainer.data,
-        "base": trainer.base,
-        "interrupted": trainer.interrupted,
-        "processes": processes().num_processes,
-        "seconds": round(trainer.seconds, 1),
-    }
+    record = {"settings": asdict(settings), "profile": profile_name(), "data": trainer.data, "base": trainer.base}
+    record |= {"steps": trainer.state.global_step, "planned_steps": trainer.state.max_steps}
+    record |= {"interrupted": trainer.interrupted, "processes": processes().num_processes}
+    record |= {"seconds": round(trainer.seconds, 1)}
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         model.save_pretrained(fresh)
@@ -188,7 +181,7 @@ def load_or_train(
         logger.warning("The saved captioner was trained with %s. Training again.", why)
     elif not record:
         logger.warning("There is no finished captioner in %s yet: training one first.", settings.output)
-    with one_first():  # the others find what it has fetched and prepared
+    with processes().main_process_first():  # the others find what it has fetched and prepared
         dataset = dataset or load_captions(settings.dataset)
         set_seed(settings.seed)
         model, processor = load_checkpoint(settings.checkpoint)

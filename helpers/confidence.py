@@ -41,8 +41,7 @@ def fact_confidences(
     open mouth" do, the choices are multiplied. A caption that is none of those of `captions_of` has no facts here.
 
     Args:
-        model: a captioner.
-        processor: its processor.
+        model, processor: a captioner and its processor.
         images: as for `caption_images`.
         captions: its caption of each picture, as text.
         truth: as `attribute_columns` gives it for these pictures.

@@ -181,10 +181,8 @@ def _divided(splits: DatasetDict, name: str, seed: int, notes: list[dict]) -> Da
     splits = _renamed(splits, name, notes)
     groups, missing = copies.groups_by_split(splits), [split for split in ("test", "validation") if split not in splits]
     if shared := sum(copies.in_other_splits(groups).values()):
-        message = (
-            "%s: %d pictures are in another split too, or look nearly the same as one; data_report(%r) counts them."
-        )
-        logger.warning(message, name, shared, name)
+        told = "%s: %d pictures are in another split too, or look nearly the same as one; data_report(%r) counts them."
+        logger.warning(told, name, shared, name)
     if not missing:
         return splits
     if (different := len(np.unique(groups["train"]))) <= len(missing):

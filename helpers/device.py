@@ -1,7 +1,6 @@
 """The device that a model runs on, GPU or CPU; the precision that suits it; losses and weights that became nan."""
 
 import logging
-from contextlib import AbstractContextManager
 
 import torch
 from accelerate import PartialState
@@ -58,11 +57,6 @@ def cpu_has_bf16() -> bool:
 def processes() -> PartialState:
     """What is known of the processes that train together, of torchrun or `accelerate launch`; elsewhere of one."""
     return PartialState(cpu=best_device() == "cpu")
-
-
-def one_first() -> AbstractContextManager[None]:
-    """Within the block, the first of several processes does what the others do after it."""
-    return processes().main_process_first()
 
 
 class OneDevice(TrainingArguments):

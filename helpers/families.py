@@ -8,7 +8,6 @@ A tokenizer is set up when it is loaded: `tokenizer(caption)` begins and ends as
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,8 @@ from transformers import (
 )
 
 from helpers.device import best_device
-from helpers.errors import CheckpointError, enough_memory, readable
-from helpers.reading.checkpoints import check_missing, fault, refuse_pointers
+from helpers.errors import CheckpointError
+from helpers.reading.checkpoints import check_missing, loading, refuse_pointers
 from helpers.reading.given import part_of
 from helpers.reading.locate import locate
 
@@ -73,9 +72,8 @@ def _frame(tokenizer: Any, *edges: str | None) -> None:
 
 
 def _next_aligned(model: PreTrainedModel, batch: Batch) -> Pairs:
-    tokens = batch["labels"].shape[1]
     # GIT decodes (batch, picture + text, width); its wide head runs on the text alone.
-    logits = model(**model_inputs(batch), logits_to_keep=tokens, use_cache=False).logits
+    logits = model(**model_inputs(batch), logits_to_keep=batch["labels"].shape[1], use_cache=False).logits
     return logits[:, :-1], batch["labels"][:, 1:]  # (batch, tokens - 1, ...) both
 
 
@@ -120,7 +118,7 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
         CheckpointError: there is none of that name, it is damaged, or it belongs to no supported family.
     """
     place = locate(name, "model")
-    with _readable(name), enough_memory(f"the checkpoint {name}"):
+    with loading(name):
         processor = _processor(name, place)
         if random_weights:
             config = AutoConfig.from_pretrained(place)
@@ -134,13 +132,13 @@ def load_checkpoint(name: str, *, random_weights: bool = False) -> tuple[PreTrai
 
 def load_processor(name: str) -> ProcessorMixin:
     """Loads a checkpoint's processor alone; see `load_checkpoint`."""
-    with _readable(name), enough_memory(f"the checkpoint {name}"):
+    with loading(name):
         return _processor(name, locate(name, "model"))
 
 
 def vision_config_of(name: str) -> PretrainedConfig:
     """How a checkpoint's vision encoder is built, without its weights: `image_size` and `patch_size`, in pixels."""
-    with _readable(name), enough_memory(f"the checkpoint {name}"):
+    with loading(name):
         family, config = _known(name, locate(name, "model"))
         return getattr(config, family.vision_config)
 
@@ -167,10 +165,6 @@ def _known(name: str, place: str) -> tuple[Family, PretrainedConfig]:
     if not kind:
         raise ValueError("its config.json names no family")
     raise CheckpointError(f"{name} is a model of the family {kind}; choose a checkpoint of {', '.join(FAMILIES)}.")
-
-
-def _readable(name: str) -> AbstractContextManager:
-    return readable(CheckpointError, lambda error: fault(name, error))
 
 
 def image_processor_of(processor: Any) -> Any:

@@ -46,8 +46,7 @@ def caption_images(
     """Captions pictures.
 
     Args:
-        model: a captioner.
-        processor: its processor.
+        model, processor: a captioner and its processor.
         images: a list of anything that `load_image` takes, or a split with the column image.
         batch_size: pictures at a time.
         num_beams: captions that the search keeps at a time; 1 is greedy.

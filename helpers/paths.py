@@ -116,6 +116,5 @@ def check_output(output: str, checkpoint: str) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder.parent).close()
     except OSError as error:
-        raise SettingsError(
-            f"{folder.parent} cannot be written to ({first_line(error)}); name another output."
-        ) from None
+        why = first_line(error)
+        raise SettingsError(f"{folder.parent} cannot be written to ({why}); name another output.") from None

@@ -47,8 +47,7 @@ def probe_captions(
     Each attribute has its probe, which learns from what the captions of `train` name.
 
     Args:
-        model: a captioner.
-        processor: its processor.
+        model, processor: a captioner and its processor.
         train, validation, test: splits with the columns image and captions; the captions of `test` are not read.
 
     Returns:

@@ -101,7 +101,6 @@ def save_evaluation(
     systems: Mapping[str, Any],
     *,
     attributes: Mapping[str, float] | None = None,
-    seconds: Mapping[str, float] | None = None,
     file: str = "artifacts/evaluation.json",
 ) -> dict[str, Any]:
     """Writes what was measured, and on what, to a JSON file.
@@ -111,7 +110,6 @@ def save_evaluation(
         test: the split that it was measured on.
         systems: name → metric → {"value", "low", "high"}; one of the names is "trained".
         attributes: name → accuracy of the trained captioner, where the data set has attributes.
-        seconds: what was timed.
         file: where to; the default is the evaluation of the course's captioner.
 
     Returns:
@@ -125,7 +123,7 @@ def save_evaluation(
         "systems": systems,
         "attributes": attributes or {},
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
-        "seconds": {"training": record.get("seconds"), **(seconds or {})},
+        "seconds": {"training": record.get("seconds")},
     }
     write_whole(resolve(file), json.dumps(evaluation, indent=2) + "\n")
     return evaluation

@@ -29,3 +29,9 @@ def alike(text: str) -> str:
 def whole(text: str) -> str:
     """The text with a question mark in place of each half of a letter (a lone surrogate), which no file can hold."""
     return text.encode(errors="replace").decode()
+
+
+def tick_name(value: object) -> str:
+    """What stands beside a bar: on one line, and cut where a long name would leave the bars no room."""
+    name = visible(" ".join(str(value).split()))
+    return name if len(name) <= 24 else f"{name[:23]}…"

@@ -19,7 +19,7 @@ from transformers import HfArgumentParser, PreTrainedModel
 from helpers.captioner import load_or_train
 from helpers.creatures import attribute_columns
 from helpers.data import load_captions
-from helpers.device import one_first, processes
+from helpers.device import processes
 from helpers.errors import CaptioningError
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
@@ -62,7 +62,7 @@ def train(settings: Settings) -> dict[str, Any] | None:
     Returns:
         What `save_evaluation` writes to a file beside the captioner; None in all processes but the first.
     """
-    with one_first():
+    with processes().main_process_first():
         dataset = load_captions(settings.dataset)
     test, truth = dataset["test"], attribute_columns(dataset["test"])
     trained = load_or_train(settings, dataset=dataset, resume=True)

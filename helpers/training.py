@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 
 from helpers.creatures import attribute_columns
 from helpers.data import fingerprint
-from helpers.device import OneDevice, best_device, check_loss, choose_precision, one_first
+from helpers.device import OneDevice, best_device, check_loss, choose_precision, processes
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.lora import low_rank
@@ -43,9 +43,7 @@ def overfit_one_batch(
 ) -> list[float]:
     """Trains on one batch again and again, as a check: a model that is able to learn brings the loss near zero.
 
-    Args:
-        model: is changed; give it a copy.
-        batch: as `CaptionCollator` makes it.
+    `model` is changed, so give it a copy; `batch` is what `CaptionCollator` makes.
 
     Returns:
         The loss before each step, in nats per token.
@@ -93,7 +91,6 @@ def training_arguments(settings: Settings) -> TrainingArguments:
         remove_unused_columns=False,  # the transform needs columns that the model does not
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=False,
-        report_to="none",
     )
 
 
@@ -111,8 +108,7 @@ class CaptionTrainer(Trainer):
     """A transformers.Trainer that evaluates the captions that the model generates from the picture alone.
 
     Args:
-        model: a captioner.
-        processor: its processor.
+        model, processor: a captioner and its processor.
         dataset: the splits train and validation, as `load_captions` gives them.
         settings: what is trained, and for how long.
         data: the fingerprint of the split train, where it is known.
@@ -131,7 +127,7 @@ class CaptionTrainer(Trainer):
         vision_encoder_of(model.float()).requires_grad_(not settings.freeze_vision)
         transform = CaptionTransform(processor, seed=settings.seed)
         check_captions([text for captions in learnt["captions"] for text in captions], transform, settings)
-        with one_first():  # the others find what it has prepared
+        with processes().main_process_first():  # the others find what it has prepared
             train = prepare_pictures(learnt, processor).with_transform(transform)
             validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
         super().__init__(
@@ -148,11 +144,7 @@ class CaptionTrainer(Trainer):
         self.seconds, self.interrupted = 0.0, False
 
     def compute_loss(
-        self,
-        model: PreTrainedModel,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """`caption_loss` in place of the model's own; each token of a step counts the same, in whichever process."""
         values = self.settings.learning_rate, self.settings.precision
@@ -166,11 +158,10 @@ class CaptionTrainer(Trainer):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The loss of one batch, the token ids generated from its pictures, and its labels. No logits are kept."""
         inputs = self._prepare_inputs(inputs)
+        greedy = {"max_new_tokens": self.settings.max_new_tokens, "num_beams": 1, "do_sample": False}
         with torch.inference_mode(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, inputs)  # given all earlier words
-            predictions = model.generate(  # (batch, tokens), greedy
-                **generation_inputs(inputs), max_new_tokens=self.settings.max_new_tokens, num_beams=1, do_sample=False
-            )
+            predictions = model.generate(**generation_inputs(inputs), **greedy)  # (batch, tokens)
         return loss, predictions, inputs["labels"]  # the Trainer pads both with -100 to join batches
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:

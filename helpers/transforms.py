@@ -137,10 +137,8 @@ def prepare_pictures(dataset: Dataset, processor: Any) -> Dataset:
 
 def stored_pixels(batch: Mapping[str, list]) -> list[torch.Tensor]:
     """The pictures of prepared rows: uint8, (3, height, width) each."""
-    return [
-        torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape)  # (bytes,) → (3, height, width)
-        for data, shape in zip(batch["pixels"], batch["shape"], strict=True)
-    ]
+    pairs = zip(batch["pixels"], batch["shape"], strict=True)  # (bytes,), which become (3, height, width)
+    return [torch.frombuffer(bytearray(data), dtype=torch.uint8).view(*shape) for data, shape in pairs]
 
 
 class CaptionTransform:

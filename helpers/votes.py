@@ -40,8 +40,7 @@ def voted_captions(
     chosen for each part on the captions of `validation` (`choose_rules`).
 
     Args:
-        model: a captioner.
-        processor: its processor.
+        model, processor: a captioner and its processor.
         validation, test: splits with the columns image and captions; the captions of `test` are not read.
         samples: captions of each picture.
         seed: of the sampling.

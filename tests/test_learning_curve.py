@@ -6,9 +6,8 @@ from itertools import product
 import pytest
 
 from helpers import learning_curve as module
-from helpers.curve import MEASURED, measured_curve, reading, spans
 from helpers.errors import DataError
-from helpers.learning_curve import learning_curve, made_from
+from helpers.learning_curve import MEASURED, learning_curve, made_from, measured_curve, reading, spans
 from tools import curve as tool
 
 

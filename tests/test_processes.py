@@ -150,13 +150,14 @@ def test_two_processes_caption_each_picture_once_and_in_order(divided):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["torchrun", "accelerate"])
-def test_the_command_on_two_processes_leaves_one_whole_captioner(launcher, dataset_folder, checkpoint, artifacts):
+@pytest.mark.parametrize(("launcher", "rank"), [("torchrun", 4), ("accelerate", 0)])
+def test_the_command_on_two_processes_leaves_one_whole_captioner(launcher, rank, dataset_folder, checkpoint, artifacts):
     accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     accelerate += ["--main_process_port", "0"]
     start = {"torchrun": TORCHRUN, "accelerate": accelerate}[launcher]
     flags = ["--dataset", dataset_folder, "--checkpoint", checkpoint, "--epochs", "2", "--batch_size", "4"]
-    command = [*start, "-m", "helpers.train", *flags, "--max_new_tokens", "8"]
+    flags += ["--lora_rank", str(rank), "--max_new_tokens", "8"]
+    command = [*start, "-m", "helpers.train", *flags]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

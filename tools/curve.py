@@ -8,9 +8,8 @@ from datasets import DatasetDict
 from datasets.utils.logging import disable_progress_bar
 
 from helpers.creatures.example import own_caption
-from helpers.curve import MEASURED
 from helpers.data import load_captions
-from helpers.learning_curve import learning_curve
+from helpers.learning_curve import MEASURED, learning_curve
 from helpers.settings import Settings
 
 SIZES = (25, 80, 250, 800)  # the example folder has 81

@@ -50,8 +50,7 @@ def word_attention(
     words can be compared.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
+        model, processor: a GIT captioner and its processor.
         image: anything that `load_image` takes.
         caption: words to look for instead of those that the model would say: a text, or what another model said.
         max_new_tokens: the most tokens of a generated caption, its end token included.
@@ -128,8 +127,7 @@ def occlusion(
     caption each time, so a word is judged after the same words before it.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
+        model, processor: a GIT captioner and its processor.
         image: anything that `load_image` takes.
         caption: what `word_attention` gave for this picture, or a text.
         window: side of the window in patches, an odd number; at the edges it is cut off.
@@ -160,8 +158,7 @@ def word_falls(
     """How much less likely each word of a caption is with other pictures than with the first one.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
+        model, processor: a GIT captioner and its processor.
         pictures: as `picture_pixels` gives them, (pictures, 3, height, width).
         caption: the same for each picture, what `word_attention` gave or a text.
         batch_size: pictures at a time.
@@ -208,14 +205,10 @@ def patch_grid(model: PreTrainedModel) -> tuple[int, int]:
 def aligned_attention(
     model: PreTrainedModel, batch: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`aligned`, and what each prediction attends to.
+    """`aligned`, of which it takes the arguments, and what each prediction attends to.
 
     GIT's decoder attends over one row of positions: a class token, the patches line by line, then the text. The class
     token is left out, because it stands for no place in the picture.
-
-    Args:
-        model: a captioner.
-        batch: as for `aligned`.
 
     Returns:
         Logits (batch, tokens - 1, vocabulary), labels (batch, tokens - 1), and the share of each prediction's attention

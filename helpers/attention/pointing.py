@@ -1,9 +1,8 @@
 """The pointing game: how often the top patch of attention, and of occlusion, lies on the part that decides a word.
 
 A part's place is known from the same picture without it; so is the word that it decides. A method points at its top
-patch, and hits where the part is (Zhang et al., 2016). Beside it stand what needs no look at the picture: a patch at
-random, and the one patch that holds the part in most other pictures; and a model of the same architecture with random
-weights, whose maps should find nothing (Adebayo et al., 2018).
+patch, and hits where the part is (Zhang et al., 2016). Beside it stand a patch at random, the one patch that holds the
+part in most other pictures, and a model with random weights, whose maps should find nothing (Adebayo et al., 2018).
 """
 
 from collections import Counter
@@ -38,8 +37,7 @@ def changed_patches(before: np.ndarray, after: np.ndarray, grid: tuple[int, int]
     """The patches in which two pictures differ.
 
     Args:
-        before: uint8, (3, height, width).
-        after: the same.
+        before, after: uint8, (3, height, width).
         grid: rows and columns of patches, which divide height and width.
 
     Returns:
@@ -52,13 +50,7 @@ def changed_patches(before: np.ndarray, after: np.ndarray, grid: tuple[int, int]
 
 
 def pointing_game(
-    model: PreTrainedModel,
-    processor: Any,
-    scenes: Sequence[Scene],
-    *,
-    twin: PreTrainedModel,
-    max_new_tokens: int = 48,
-    batch_size: int = 64,
+    model: PreTrainedModel, processor: Any, scenes: Sequence[Scene], *, twin: PreTrainedModel
 ) -> dict[str, Pointing]:
     """Plays the pointing game with the captions that a model generates.
 
@@ -66,12 +58,10 @@ def pointing_game(
     falls by `DECIDES`, or without a patch, does not count.
 
     Args:
-        model: a GIT captioner.
-        processor: its processor.
-        scenes: pictures, each with the same picture without a part, for one part or more.
+        model, processor: a GIT captioner and its processor.
+        scenes: pictures, each with the same picture without a part, for one part or more. Each costs two forward
+            passes for each patch.
         twin: a model of the same architecture with random weights, which is given the same captions.
-        max_new_tokens: the most tokens of a generated caption.
-        batch_size: covered pictures at a time. Each scene costs two forward passes for each patch.
 
     Returns:
         Part → its Pointing, with the hits of "attention", "occlusion", both "of random weights", and "one fixed patch":
@@ -83,19 +73,17 @@ def pointing_game(
     grid = patch_grid(model)
     found: dict[str, list[tuple[str, np.ndarray, dict[str, int]]]] = {}  # part → word, patches with it, top patches
     for picture, without in tqdm(scenes, desc="Covering pictures", unit="picture"):
-        looks = word_attention(model, processor, picture, max_new_tokens=max_new_tokens)
+        looks = word_attention(model, processor, picture)
         pixels = picture_pixels([load_image(image) for image in (picture, *without.values())], processor)
         if not looks.words:
             continue
-        # Each (words, rows, columns).
-        maps = {
+        maps = {  # (words, rows, columns) each
             "attention": looks.maps,
-            "occlusion": occlusion(model, processor, picture, looks, batch_size=batch_size),
+            "occlusion": occlusion(model, processor, picture, looks),
+            "attention of random weights": word_attention(twin, processor, picture, caption=looks).maps,
+            "occlusion of random weights": occlusion(twin, processor, picture, looks),
         }
-        random_looks = word_attention(twin, processor, picture, caption=looks)
-        maps["attention of random weights"] = random_looks.maps
-        maps["occlusion of random weights"] = occlusion(twin, processor, picture, looks, batch_size=batch_size)
-        falls = word_falls(model, processor, pixels, looks, batch_size=batch_size)  # (parts, words)
+        falls = word_falls(model, processor, pixels, looks)  # (parts, words)
         for part, fall, after in zip(without, falls, pixels[1:], strict=True):
             word, on = fall.argmax(), changed_patches(pixels[0], after, grid)
             if fall[word] >= DECIDES and on.any():

@@ -45,28 +45,13 @@ LOOSE: dict[Fact, tuple[tuple[str, str], ...]] = {
     ("mouth", "frown"): ((BEFORE, "frowning"), (BEFORE, "sad"), (WITH, "a frown"), (THAT, "looks sad")),
 }
 COAT = ((BEFORE, "{}"), (BEFORE, "{}"), (WITH, "{} fur"))  # the main colour
-SECOND = (
-    (WITH, "some {}"),
-    (WITH, "a bit of {}"),
-    (WITH, "{} here and there"),
-)  # the second colour without its pattern
+SECOND = ((WITH, "some {}"), (WITH, "a bit of {}"), (WITH, "{} here and there"))  # the second colour, no pattern
 MARKS = {"spotted": ("{} spots", "{} dots", "{} polka dots"), "striped": ("{} stripes", "{} lines", "{} bands")}
 
 # Words that name no fact. A caption of other words than these, outside its phrases, is not in the grammar.
 NOUNS = ("creature", "monster", "animal", "cartoon", "toy", "doll", "beast", "friend", "thing", "fellow")
-OPENERS = (
-    "",
-    "",
-    "",
-    "look at",
-    "here is",
-    "this is",
-    "a picture of",
-    "somebody drew",
-    "we see",
-    "meet",
-    "a drawing of",
-)
+OPENERS = ("", "", "", "look at", "here is", "this is", "a picture of", "somebody drew", "we see", "meet",
+           "a drawing of")  # fmt: skip
 ASIDES = ("little", "funny", "cute", "strange", "lovely", "old", "silly", "big")
 ENDINGS = ("on paper", "in the middle", "looking at me", "standing there", "for my wall", "in my book", "at home",
            "from a story", "with a nice background")  # fmt: skip

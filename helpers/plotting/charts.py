@@ -9,21 +9,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patheffects import withStroke
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
-from helpers.plotting.figure import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    DescribedFigure,
-    new_figure,
-    some,
-    styled,
-    tick_name,
-)  # fmt: skip
+from helpers.plotting.figure import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, DescribedFigure, new_figure, some, styled
 from helpers.reading.given import each_caption
-from helpers.text import visible
+from helpers.text import tick_name, visible
 
 
 def _named_bars(ax: Axes, counts: Mapping[object, int], color: str) -> None:
@@ -131,19 +119,15 @@ def plot_attention_rule(patches: int, words: Sequence[str]) -> DescribedFigure:
 
 
 HALO = [withStroke(linewidth=3, foreground="white")]  # keeps a number readable on a line
+ABOVE = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "path_effects": HALO}  # a point
 # Panels of a training: title, unit, and of each curve its key in the history, its name, its colour and its marker.
 LOSS = ("Loss", "nats per token", [("loss", "training", BLUE, ""), ("eval_loss", "validation", ORANGE, "o")])
 WER = ("Word error rate of generated captions", "errors per word", [("eval_wer", "word error rate", RED, "o")])
 RIGHT = ("Captions right", "share of pictures", [("eval_right", "captions right", GREEN, "o")])
-FAULTY = (
-    "Faulty facts",
-    "facts per caption",
-    [
-        ("eval_wrong", "wrong", RED, "o"),
-        ("eval_left_out", "left out", SKY, "s"),
-        ("eval_invented", "invented", PURPLE, "^"),
-    ],
-)
+FAULTY = ("Faulty facts", "facts per caption", [
+    ("eval_wrong", "wrong", RED, "o"), ("eval_left_out", "left out", SKY, "s"),
+    ("eval_invented", "invented", PURPLE, "^"),
+])  # fmt: skip
 
 
 @styled
@@ -164,9 +148,7 @@ def plot_training_history(history: Sequence[Mapping[str, float]]) -> DescribedFi
             told.append(f"{title}{f', {name}' if len(curves) > 1 else ''}: {points[0][1]:.2f} to {points[-1][1]:.2f}")
             if len(curves) == 1:  # numbers at as many points as there is room for, from the last backwards
                 for point in points[:: -len(points) // (15 // len(panels))]:
-                    ax.annotate(
-                        f"{point[1]:.2f}", point, (0, 6), textcoords="offset points", ha="center", path_effects=HALO
-                    )
+                    ax.annotate(f"{point[1]:.2f}", point, **ABOVE)
         ax.set(title=title, xlabel="step", ylabel=unit, xmargin=0.08)
         ax.set_ylim(0, 1.1 if key == "eval_right" else 1.12 * ax.get_ylim()[1])
         ax.grid(True)

@@ -16,6 +16,7 @@ from helpers.calibration import (
 )
 from helpers.plotting.figure import BLUE, GRAY, GREEN, INK, DescribedFigure, new_figure, styled
 
+AREAS = ("calibration error (10 bins)", "area under the curve", "in random order", "wrong ones last")
 NO_FACTS = "No caption is in a wording of Pocket Creatures, so there is no fact to be sure of."
 
 
@@ -70,24 +71,11 @@ def plot_confidence(facts: Mapping[str, Sequence[FactConfidence]]) -> DescribedF
             f"calibration error {error:.3f} in {len(bins)} of 10 bins that hold any; "
             f"wrong captions: {curve.risk[-1]:.0%} of all, {half:.0%} of the surest half"
         )
-        table += [
-            {
-                "set": name,
-                "confidence": f"{each.confidence:.2f}",
-                "facts": each.count,
-                "right": f"{each.right:.2f} ({each.low:.2f} to {each.high:.2f})",
-            }
-            for each in bins
-        ]
-        areas.append(
-            {
-                "set": name,
-                "calibration error (10 bins)": f"{error:.3f}",
-                "area under the curve": f"{curve.area:.3f}",
-                "in random order": f"{curve.risk[-1]:.3f}",
-                "wrong ones last": f"{curve.ideal.mean():.3f}",
-            }
-        )
+        for each in bins:
+            right = "{right:.2f} ({low:.2f} to {high:.2f})".format(**each._asdict())
+            table.append({"set": name, "confidence": f"{each.confidence:.2f}", "facts": each.count, "right": right})
+        numbers = error, curve.area, curve.risk[-1], curve.ideal.mean()
+        areas.append({"set": name} | {label: f"{n:.3f}" for label, n in zip(AREAS, numbers, strict=True)})
     return figure.described(
         "Two kinds of panels, axes from 0 to 1. Points with 95 % intervals: the share of right facts against "
         "confidence; on the dotted diagonal the two are equal. Curves: the share of wrong captions among those "

@@ -12,25 +12,12 @@ from matplotlib.transforms import Bbox
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS, wilson_interval
-from helpers.plotting.figure import (
-    BLUE,
-    GRAY,
-    GREEN,
-    INK,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    DescribedFigure,
-    new_figure,
-    styled,
-)
+from helpers.plotting.figure import BLUE, HUES, INK, RED, DescribedFigure, new_figure, styled
 
 Scores = Mapping[str, Mapping[str, float]]  # metric → {"value", "low", "high"}
 Recall = Mapping[tuple[str, str], tuple[int, int]]  # (part, value) → pictures whose captions name it, pictures with it
 RANKED = ("right", "cider_d", "wer")
 FAULTS = ("wrong", "left_out", "invented")
-HUES = (RED, GREEN, ORANGE, PURPLE, SKY, GRAY, "#444444", "#B8A900")
 
 
 def _write_names(ax: Axes, points: Mapping[str, tuple[float, float]], spans: Sequence[Path]) -> None:
@@ -114,17 +101,13 @@ def plot_facts(systems: Mapping[str, Scores]) -> DescribedFigure | str:
         return NO_ATTRIBUTES
     faults = {name: sum(scores[key]["value"] for key in FAULTS) for name, scores in systems.items()}
     orders = {
-        metric: sorted(
-            systems, key=lambda name: (abs(systems[name][metric]["value"] - METRICS[metric].best), faults[name])
-        )
-        for metric in RANKED
+        m: sorted(systems, key=lambda n: (abs(systems[n][m]["value"] - METRICS[m].best), faults[n])) for m in RANKED
     }
     names, hues = orders["right"], cycle(HUES)
     colors = {name: BLUE if name == "trained" else next(hues) for name in names}
     # low, value, high: (3, systems)
-    spans = {
-        key: np.transpose([[systems[n][key][end] for end in ("low", "value", "high")] for n in names]) for key in FAULTS
-    }
+    ends = ("low", "value", "high")
+    spans = {key: np.transpose([[systems[n][key][end] for end in ends] for n in names]) for key in FAULTS}
     height = max(3.6, 1.5 + 0.4 * len(names))
     figure, (left, middle, right) = new_figure(10, height, 3, 3, width_ratios=[4, 1.6, 2.8])
     low, wrong, high = spans["wrong"]
@@ -141,29 +124,21 @@ def plot_facts(systems: Mapping[str, Scores]) -> DescribedFigure | str:
     right.set_ylim(middle.get_ylim())
     _draw_points(left, spans, names, colors)  # last, when nothing else moves the axes
     top = {key: f"0 to {values[2].max():.1f}" for key, values in spans.items()}
-    value = {
-        name: {key: f"{scores[key]['value']:.2f}" for key in (*FAULTS, *RANKED)} for name, scores in systems.items()
-    }
+    value = {n: {key: f"{s[key]['value']:.2f}" for key in (*FAULTS, *RANKED)} for n, s in systems.items()}
     points = "; ".join(f"{name} {value[name]['left_out']}, {value[name]['invented']}" for name in names)
     wrongs = ", ".join(f"{name} {value[name]['wrong']}" for name in names)
     ranks = "; ".join(
         f"by {METRICS[metric].label} {', '.join(f'{name} {value[name][metric]}' for name in order)}"
         for metric, order in orders.items()
     )
+    span = "{value:.2f} ({low:.2f} to {high:.2f})".format
     alike = "in the same order" if all(order == names for order in orders.values()) else "in different orders"
     return figure.described(
         "Three panels, in facts per caption, with 95 % intervals. Left: points of left-out facts "
         f"({top['left_out']}) against invented ones ({top['invented']}): {points}. Middle: bars of wrong facts "
         f"({top['wrong']}): {wrongs}. Right: the systems ranked by three scores, {alike}, best first, on a tie the "
         f"fewest faulty facts: {ranks}.",
-        [
-            {"system": name}
-            | {
-                key.replace("_", " "): "{value:.2f} ({low:.2f} to {high:.2f})".format(**systems[name][key])
-                for key in (*FAULTS, *RANKED)
-            }
-            for name in names
-        ],
+        [{"system": n} | {k.replace("_", " "): span(**systems[n][k]) for k in (*FAULTS, *RANKED)} for n in names],
     )
 
 
@@ -190,10 +165,8 @@ def plot_value_recall(before: Recall, after: Recall, unseen: Collection[tuple[st
             rows[f"{label}: seen values"] = others
     figure, [ax] = new_figure(8, 1.5 + 0.34 * len(rows))
     y, lines, counts, table = np.arange(len(rows)), [], [], [{"value": name} for name in rows]
-    for state, recall, color, face, shift in (
-        ("before", before, RED, "white", 0.14),
-        ("after", after, BLUE, BLUE, -0.14),
-    ):
+    states = ("before", before, RED, "white", 0.14), ("after", after, BLUE, BLUE, -0.14)
+    for state, recall, color, face, shift in states:
         counts.append([tuple(sum(recall[fact][k] for fact in facts) for k in (0, 1)) for facts in rows.values()])
         # Where no picture has the value, nan: nothing is drawn there.
         shares = np.array([hits / of if of else np.nan for hits, of in counts[-1]])

@@ -27,6 +27,7 @@ INK = "#222222"  # of names beside marks, and of their intervals
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GRAY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A8A8A",
 )  # fmt: skip
+HUES = (RED, GREEN, ORANGE, PURPLE, SKY, GRAY, "#444444", "#B8A900")  # of systems beside one in blue
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -115,12 +116,6 @@ def some(values: Any, what: str) -> Any:
     if not len(values):
         raise CaptioningError(f"There is no {what} to draw; give one or more.")
     return values
-
-
-def tick_name(value: Any) -> str:
-    """What stands beside a bar: on one line, and cut where a long name would leave the bars no room."""
-    name = visible(" ".join(str(value).split()))
-    return name if len(name) <= 24 else f"{name[:23]}…"
 
 
 def new_figure(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from helpers.curve import Row, spans
+from helpers.learning_curve import Row, spans
 from helpers.metrics import METRICS
 from helpers.plotting.figure import BLUE, GRAY, GREEN, DescribedFigure, new_figure, some, styled
 
@@ -18,9 +18,8 @@ def plot_learning_curve(curves: Mapping[str, Sequence[Row]], metric: str = "wer"
     A line goes through the means of the seeds; a span reaches from the lowest to the highest end of their intervals.
     """
     known = METRICS[metric]
-    figure, axes = new_figure(
-        7.5 if len(some(curves, "curve")) == 1 else 10, 4.2, len(curves), len(curves), sharey=True
-    )
+    width = 7.5 if len(some(curves, "curve")) == 1 else 10
+    figure, axes = new_figure(width, 4.2, len(curves), len(curves), sharey=True)
     told, table = [], []
     for ax, (title, rows) in zip(axes, curves.items(), strict=True):
         for system, (color, marker, line) in LOOKS.items():

@@ -8,7 +8,8 @@ from matplotlib.colors import to_rgb
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.creatures.confusions import Confusion
-from helpers.plotting.figure import BLUE, ORANGE, SKY, DescribedFigure, new_figure, styled, tick_name
+from helpers.plotting.figure import BLUE, ORANGE, SKY, DescribedFigure, new_figure, styled
+from helpers.text import tick_name
 
 
 def _cell_colors(counts: np.ndarray) -> np.ndarray:

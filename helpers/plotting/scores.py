@@ -9,19 +9,8 @@ import numpy as np
 
 from helpers.creatures.attributes import NO_ATTRIBUTES
 from helpers.metrics import METRICS, wilson_interval
-from helpers.plotting.figure import (
-    BLUE,
-    GRAY,
-    GREEN,
-    INK,
-    ORANGE,
-    SKY,
-    DescribedFigure,
-    new_figure,
-    some,
-    styled,
-    tick_name,
-)
+from helpers.plotting.figure import BLUE, GRAY, GREEN, INK, ORANGE, SKY, DescribedFigure, new_figure, some, styled
+from helpers.text import tick_name
 
 
 @styled

@@ -3,13 +3,13 @@
 import json
 import logging
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zipfile import is_zipfile
 
 from safetensors import SafetensorError, safe_open
 
-from helpers.errors import CheckpointError, first_line
+from helpers.errors import CheckpointError, enough_memory, first_line, readable
 from helpers.paths import resolve
 from helpers.reading.kinds import LFS
 
@@ -51,6 +51,13 @@ def fault(name: str, error: Exception) -> str:
     said, found = first_line(error), next(_faults(folder), None) if folder.is_dir() else None
     found = found or next((what for sign, what in _SAID.items() if sign in said), None)
     return f"{name} {found}." if found else f"The checkpoint {name} cannot be read ({said}); {_AGAIN}."
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Turns what goes wrong within the block, where this checkpoint is loaded, into one sentence."""
+    with readable(CheckpointError, lambda error: fault(name, error)), enough_memory(f"the checkpoint {name}"):
+        yield
 
 
 def check_missing(name: str, missing: Collection[str], weights: int) -> None:

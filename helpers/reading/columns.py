@@ -27,10 +27,8 @@ def picture_column(table: Listed, name: str) -> str:
     """The column that holds the pictures, or a DataError that names the columns; `name` is the data set's."""
     if table.picture:
         return table.picture
-    known = "image" if isinstance(table, Stored) else "file_name, image or path"
-    raise DataError(
-        f"{name} has no column of pictures ({known}); its columns are {', '.join(table.columns)}; rename one."
-    )
+    known, columns = "image" if isinstance(table, Stored) else "file_name, image or path", ", ".join(table.columns)
+    raise DataError(f"{name} has no column of pictures ({known}); its columns are {columns}; rename one.")
 
 
 def caption_columns(table: Listed, name: str, asked: str | list[str] | None, picture: str) -> list[str]:

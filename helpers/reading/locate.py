@@ -21,13 +21,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = 6  # seconds that the Hub has for its answer
 # Checkpoints that people name; a mistyped one is compared with these and with what lies on the disk.
 KNOWN = (
-    "microsoft/git-base",
-    "microsoft/git-base-coco",
-    "microsoft/git-large",
-    "microsoft/git-large-coco",
-    "Salesforce/blip-image-captioning-base",
-    "nlpconnect/vit-gpt2-image-captioning",
-)
+    "microsoft/git-base", "microsoft/git-base-coco", "microsoft/git-large", "microsoft/git-large-coco",
+    "Salesforce/blip-image-captioning-base", "nlpconnect/vit-gpt2-image-captioning",
+)  # fmt: skip
 # An id as the address of its page holds it, which people copy from there.
 _PAGE = re.compile(r"(?:https?://(?:www\.)?(?:huggingface\.co|hf\.co)|hf:/)/(?:datasets/)?([^/]+/[^/?#]+)(?:[/?#].*)?")
 _SHIPPED = {"model": "models/git-tiny", "dataset": "data/pocket-creatures"}

@@ -23,9 +23,8 @@ _SPLITS |= dict.fromkeys(
     ("validation", "val", "valid", "validate", "valset", "dev", "devset", "development", "eval", "evaluation"),
     "validation",
 )  # fmt: skip
-NAMED = re.compile(
-    rf"\s*(?!\w+://)\S.*({'|'.join(map(re.escape, SUFFIXES))})(#\d+)?\s*", re.IGNORECASE
-)  # a picture, in a cell
+# A picture, in a cell.
+NAMED = re.compile(rf"\s*(?!\w+://)\S.*({'|'.join(map(re.escape, SUFFIXES))})(#\d+)?\s*", re.IGNORECASE)
 _ROOTED = re.compile(r"\s*(file:|[A-Za-z]:)?[/\\]")  # how paths begin that name a place on a machine
 _BEFORE = re.compile(r"file://|.*\?d=")  # what addresses of files, and Label Studio, put before a path
 _LOOKED_FOR = 100  # pictures of a table, to find their folder
