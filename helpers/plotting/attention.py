@@ -37,7 +37,7 @@ def _draw_map(ax: Any, gray: np.ndarray, values: np.ndarray, full: float, color:
 
 @styled
 def plot_word_attention(
-    image: Any, words: Sequence[str], maps: np.ndarray, occlusion_maps: np.ndarray | None = None, *, columns: int = 9
+    image: Any, words: Sequence[str], maps: np.ndarray, occlusion_maps: np.ndarray | None = None, *, columns: int = 7
 ) -> DescribedFigure:
     """Where the model looks as it says each word; below it, which patches the word depends on.
 
@@ -126,7 +126,7 @@ def plot_pointing(found: Mapping[str, Pointing]) -> DescribedFigure | str:
         counts = [(one.hits[name], one.pictures) for name in methods]
         texts = _draw_shares(ax, counts, np.arange(len(methods)), hues)
         ax.axvline(one.chance, color=INK, linestyle="--", linewidth=1)
-        ax.set_title(f"{part}\n{fill(', '.join(list(one.words)[:3]), 20)}", fontsize=10)
+        ax.set_title(f"{part}\n{fill(', '.join(list(one.words)[:2]), 20)}", fontsize=10)
         row = {"part": part, "pictures": one.pictures} | dict(zip(methods, texts, strict=True))
         table.append(row | {"a patch at random": f"{one.chance:.2f}", "words": ", ".join(one.words)})
     axes[0].set_yticks(range(len(methods)), methods)
