@@ -83,9 +83,9 @@ def plot_word_attention(
             _draw_map(place[1], gray, fall, max(np.abs(fall).max(), FAINT_FALL), RED, most)
             depends = f"most on the {_place_of_most(fall)}" if fall.max() >= FAINT_FALL else "on no single patch"
             told[-1] += f" and depends {depends}"
-    keys = {"attention as the word is said (below: share of the top patch)": GREEN}
+    keys = {"attention (below: share of the top patch)": GREEN}
     if len(layers) > 1:
-        keys |= {"covered, the word becomes less likely (below: most, in nats)": RED, "more likely": BLUE}
+        keys |= {"covered, less likely (below: most, in nats)": RED, "more likely": BLUE}
     figure.legend(
         handles=[Patch(color=color, alpha=0.75, label=label) for label, color in keys.items()],
         loc="outside lower left", ncols=len(keys), fontsize=8, handlelength=1.2, columnspacing=1.2,
