@@ -107,9 +107,10 @@ def _words(token_ids: Sequence[int], processor: Any) -> list[tuple[str, list[int
 def _word_logs(logits: torch.Tensor, labels: torch.Tensor, words: Sequence[tuple[str, list[int]]]) -> np.ndarray:
     """Log-probability of each word, which adds up those of its pieces: (batch, words)."""
     logits = logits.transpose(1, 2)  # (batch, vocabulary, tokens - 1), as cross_entropy wants it
-    logs = -torch.nn.functional.cross_entropy(logits, labels, reduction="none").double()  # (batch, tokens - 1)
+    logs = -torch.nn.functional.cross_entropy(logits, labels, reduction="none")  # (batch, tokens - 1)
+    logs = logs.cpu().double()  # some devices have no float64
     sums = [logs[:, pieces].sum(dim=1) for _, pieces in words]  # (batch,) each
-    return torch.stack(sums, dim=1).cpu().numpy() if sums else np.zeros((len(logs), 0))
+    return torch.stack(sums, dim=1).numpy() if sums else np.zeros((len(logs), 0))
 
 
 def occlusion(

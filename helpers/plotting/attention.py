@@ -37,7 +37,7 @@ def _draw_map(ax: Any, gray: np.ndarray, values: np.ndarray, full: float, color:
 
 @styled
 def plot_word_attention(
-    image: Any, words: Sequence[str], maps: np.ndarray, occlusion_maps: np.ndarray | None = None, *, columns: int = 9
+    image: Any, words: Sequence[str], maps: np.ndarray, occlusion_maps: np.ndarray | None = None, *, columns: int = 7
 ) -> DescribedFigure:
     """Where the model looks as it says each word; below it, which patches the word depends on.
 
@@ -83,9 +83,9 @@ def plot_word_attention(
             _draw_map(place[1], gray, fall, max(np.abs(fall).max(), FAINT_FALL), RED, most)
             depends = f"most on the {_place_of_most(fall)}" if fall.max() >= FAINT_FALL else "on no single patch"
             told[-1] += f" and depends {depends}"
-    keys = {"attention as the word is said (below: share of the top patch)": GREEN}
+    keys = {"attention (below: share of the top patch)": GREEN}
     if len(layers) > 1:
-        keys |= {"covered, the word becomes less likely (below: most, in nats)": RED, "more likely": BLUE}
+        keys |= {"covered, less likely (below: most, in nats)": RED, "more likely": BLUE}
     figure.legend(
         handles=[Patch(color=color, alpha=0.75, label=label) for label, color in keys.items()],
         loc="outside lower left", ncols=len(keys), fontsize=8, handlelength=1.2, columnspacing=1.2,
@@ -126,7 +126,7 @@ def plot_pointing(found: Mapping[str, Pointing]) -> DescribedFigure | str:
         counts = [(one.hits[name], one.pictures) for name in methods]
         texts = _draw_shares(ax, counts, np.arange(len(methods)), hues)
         ax.axvline(one.chance, color=INK, linestyle="--", linewidth=1)
-        ax.set_title(f"{part}\n{fill(', '.join(list(one.words)[:3]), 20)}", fontsize=10)
+        ax.set_title(f"{part}\n{fill(', '.join(list(one.words)[:2]), 20)}", fontsize=10)
         row = {"part": part, "pictures": one.pictures} | dict(zip(methods, texts, strict=True))
         table.append(row | {"a patch at random": f"{one.chance:.2f}", "words": ", ".join(one.words)})
     axes[0].set_yticks(range(len(methods)), methods)

@@ -29,7 +29,7 @@ def _draw_reliability(ax: Axes, name: str, bins: Sequence[Bin]) -> None:
         middle = (each.start + each.end) / 2
         ax.text(middle, 1.05, f"{each.count:,}", rotation=90, fontsize=8, ha="center", va="bottom")
     ax.set(title=f"{name}: facts, and their number", xlabel="confidence in a fact", ylabel="share that is right")
-    ax.set(xlim=(0, 1.03), ylim=(0, 1.36), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+    ax.set(xlim=(0, 1.03), ylim=(-0.05, 1.36), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
 
 
 def _draw_risk(ax: Axes, name: str, curve: RiskCoverage) -> None:
