@@ -50,7 +50,7 @@ def device_name() -> str:
 
 def cpu_has_bf16() -> bool:
     """Whether this CPU multiplies bf16 by itself, and so faster than float32; others compute it by way of float32."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 had no such question
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not say
     return any(known.get(name) for name in BF16)
 
 
