@@ -212,3 +212,25 @@ def test_a_stage_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkey
     assert len(seen) == 2  # from step 4, the last that was kept
     assert again == losses
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+
+
+def near(creature, keys):
+    """Whether one of the creatures with these keys differs from a creature in a single attribute."""
+    others = ({**creature, part: value} for part, values in ATTRIBUTES.items() for value in values)
+    return any(key_of(other) in keys for other in others if other != creature)
+
+
+def test_some_test_creatures_are_near_a_training_creature_as_the_card_says(creatures):
+    split = {name: [dict(row) for row in creatures[name].select_columns(list(ATTRIBUTES))] for name in creatures}
+    keys = {key_of(creature) for creature in split["train"]}
+    assert 0 < sum(near(creature, keys) for creature in split["test"]) < 50
+
+
+@pytest.mark.slow
+def test_most_test_creatures_are_near_one_of_the_bases_drawings_as_its_card_says(creatures):
+    test = [dict(row) for row in creatures["test"].select_columns(list(ATTRIBUTES))]
+    keys = {key_of(make_base_model.base_row(number)[0]) for number in range(make_base_model.DRAWINGS)}
+    assert not keys & {key_of(creature) for creature in test}
+    found = [near(creature, keys) for creature in test]
+    assert 0.7 <= sum(found) / len(found) < 0.8  # three of four
+    assert all(is_near for is_near, creature in zip(found, test, strict=True) if in_base_world(creature))

@@ -102,8 +102,7 @@ def _draw_shares(ax: Any, counts: Counts, places: np.ndarray, color: Any, **opti
     """Horizontal bars of shares with their 95 % intervals, and each as text."""
     shares = np.array([hits / of for hits, of in counts])
     low, high = np.transpose([wilson_interval(*pair) for pair in counts])
-    spans = np.clip([shares - low, high - shares], 0, None)  # rounding
-    bars = ax.barh(places, shares, xerr=spans, color=color, ecolor=INK, capsize=2, **options)
+    bars = ax.barh(places, shares, xerr=[shares - low, high - shares], color=color, ecolor=INK, capsize=2, **options)
     ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
     ax.set(xlim=(0, 1.45), xticks=[0, 0.5, 1])
     return [f"{share:.2f} ({ends[0]:.2f} to {ends[1]:.2f})" for share, *ends in zip(shares, low, high, strict=True)]
