@@ -76,6 +76,12 @@ def markdown_table(rows: Iterable[dict[str, Any]]) -> Markdown:
     return Markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
+def beside(expected: Any, found: Any, what: str) -> str:
+    """What a learner expected, if they wrote it down, beside what was found: `what` follows the number."""
+    wrote = "" if expected is None or expected is Ellipsis else f"You expected {cell_text(expected)}. "
+    return f"{wrote}Found: {cell_text(found)} {what}".rstrip()
+
+
 def cell_text(value: Any) -> str:
     """A value as it stands in a table: floats with three digits."""
     return f"{value:.3f}" if isinstance(value, Real) and not isinstance(value, Integral) else str(value)

@@ -20,16 +20,15 @@ from helpers.data import load_captions
 from helpers.paths import ROOT
 from helpers.reading.locate import fingerprint_of_weights
 from helpers.settings import Settings
+from tools import exercises, results
 from tools import notebooks as tool
-from tools import results
 
 PATHS = tool.paths()
 COURSE = [path for path in PATHS if int(path.name[:2]) <= 5]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
 CARDS = [ROOT / "data" / "pocket-creatures" / "README.md", ROOT / "models" / "git-tiny" / "README.md"]
-SOLUTION = re.compile(r"<details>.*?</details>", re.DOTALL)
-FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 CELLS, LINES = (20, 40), 20
+WORDS, WORDS_PER_LINE = 1700, 10
 
 notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
@@ -49,20 +48,14 @@ def words_of(notebook):
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
-def solutions(cell):
-    """The code of the folded solutions in a cell."""
-    return [code for block in SOLUTION.findall(cell.source) for code in FENCE.findall(block)]
+def prose_of(notebook):
+    """The words, without the code between them."""
+    return exercises.FENCE.sub("", words_of(notebook))
 
 
 def with_solutions(path):
-    """The notebook with a code cell behind each folded solution."""
-    notebook = tool.read(path)
-    cells = []
-    for cell in notebook.cells:
-        cells.append(cell)
-        cells += [nbformat.v4.new_code_cell(code) for code in solutions(cell)]
-    notebook.cells = cells
-    return notebook
+    """The notebook with its folded solutions: in the cells of exercises that have a check, and behind the others."""
+    return exercises.solved(tool.read(path))
 
 
 def test_the_course_has_five_notebooks():
@@ -198,14 +191,20 @@ def test_words_stand_before_every_code_cell(path):
     assert bare == []
 
 
-def test_the_notebook_behind_the_numbers_is_short():
-    [path] = [path for path in PATHS if path.name.startswith("07")]
-    assert len(words_of(tool.read(path)).split()) <= 2500
+@notebooks
+def test_code_speaks(path):
+    """Few words for each line of code; the first cell's do not count, those of folded solutions do."""
+    notebook = tool.read(path)
+    code = [cell.source for cell in code_cells(notebook)[1:]] + exercises.FENCE.findall(words_of(notebook))
+    lines = sum(bool(line.strip()) for text in code for line in text.splitlines())
+    words = len(prose_of(notebook).split())
+    assert words <= WORDS
+    assert words / lines <= WORDS_PER_LINE, f"{words} words, {lines} lines"
 
 
 @notebooks
 def test_headings(path):
-    text = FENCE.sub("", words_of(tool.read(path)))
+    text = prose_of(tool.read(path))
     levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -223,14 +222,14 @@ def test_opening_and_closing(path):
     assert re.search(r"It takes about \d+ minutes? to run", opening)
     text = words_of(notebook)
     assert len(re.findall(r"^\*\*\d\. ", text, re.MULTILINE)) >= 2
-    assert len(SOLUTION.findall(text)) >= 2
+    assert len(exercises.FOLDED.findall(text)) >= 2
     assert "## What you can do now" in text
 
 
 @notebooks
 def test_plain_markdown_with_alt_text(path):
     text = words_of(tool.read(path))
-    assert not re.search(r"<(?!/?(details|summary)\b)[a-zA-Z]+[ >]", FENCE.sub("", text))
+    assert not re.search(r"<(?!/?(details|summary)\b)[a-zA-Z]+[ >]", exercises.FENCE.sub("", text))
     assert all(alt.strip() for alt in re.findall(r"!\[(.*?)\]\(", text))
 
 

@@ -1,0 +1,4 @@
+"""Checks of the exercises: `check_x(what you made)` says not yet, almost or right, and never raises."""
+
+from helpers.checks.data import check_labels
+from helpers.checks.verdicts import Verdict

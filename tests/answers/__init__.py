@@ -1,0 +1,10 @@
+"""Answers to the exercises, as learners write them: what a check may not call right, and what it has to.
+
+A tuple holds the arguments of a call.
+"""
+
+from tests.answers import data
+
+MODULES = (data,)
+WRONG = {name: each for module in MODULES for name, each in module.WRONG.items()}
+RIGHT = {name: each for module in MODULES for name, each in module.RIGHT.items()}
