@@ -14,7 +14,8 @@ from helpers.device import OneDevice, best_device, check_loss, choose_precision,
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.lora import low_rank
-from helpers.metrics import make_compute_metrics
+from helpers.metrics import decode, make_compute_metrics
+from helpers.notebook import markdown_cell
 from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
@@ -43,10 +44,7 @@ def overfit_one_batch(
 ) -> list[float]:
     """Trains on one batch again and again, as a check: a model that is able to learn brings the loss near zero.
 
-    `model` is changed, so give it a copy; `batch` is what `CaptionCollator` makes.
-
-    Returns:
-        The loss before each step, in nats per token.
+    `model` is changed, so give it a copy; `batch` is a `CaptionCollator`'s. Gives the loss before each step, in nats.
     """
     optimizer = torch.optim.AdamW(model.float().parameters(), lr=learning_rate)  # half precision loses small steps
     losses = []
@@ -94,14 +92,17 @@ def training_arguments(settings: Settings) -> TrainingArguments:
     )
 
 
-class _Epochs(TrainerCallback):
-    """Tells the training split's transform which epoch begins."""
+class _Progress(TrainerCallback):
+    """Tells the training split's transform which epoch begins; the notebook's table is HTML, captions are escaped."""
 
     def __init__(self, transform: CaptionTransform):
         self.transform = transform
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.transform.set_epoch((state.epoch or 0) + 1e-6)  # the Trainer's epoch is a fraction: 0.9999… means 1
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
+        metrics |= {name: markdown_cell(value) for name, value in metrics.items() if isinstance(value, str)}  # in place
 
 
 class CaptionTrainer(Trainer):
@@ -130,6 +131,7 @@ class CaptionTrainer(Trainer):
         with processes().main_process_first():  # the others find what it has prepared
             train = prepare_pictures(learnt, processor).with_transform(transform)
             validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
+        scores = make_compute_metrics(processor, held_out["captions"], attribute_columns(held_out))
         super().__init__(
             model=model,
             args=training_arguments(settings),
@@ -137,8 +139,8 @@ class CaptionTrainer(Trainer):
             train_dataset=train,
             eval_dataset=validation,
             processing_class=processor,
-            compute_metrics=make_compute_metrics(processor, held_out["captions"], attribute_columns(held_out)),
-            callbacks=[_Epochs(transform)],
+            compute_metrics=lambda made: scores(made) | {"first_picture": decode(processor, made.predictions[:1])[0]},
+            callbacks=[_Progress(transform)],
         )
         self.model_accepts_loss_kwargs = True  # so that the Trainer counts the tokens of a step
         self.seconds, self.interrupted = 0.0, False
