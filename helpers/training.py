@@ -15,12 +15,11 @@ from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.lora import low_rank
 from helpers.metrics import decode, make_compute_metrics
-from helpers.notebook import markdown_cell
 from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
-from helpers.resuming import best_row, checkpoints_folder, resumable, say_if_worse, unfinished
+from helpers.resuming import best_row, checkpoints_folder, leave_for_table, resumable, say_if_worse, unfinished
 from helpers.settings import Settings, own_settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
@@ -93,7 +92,7 @@ def training_arguments(settings: Settings) -> TrainingArguments:
 
 
 class _Progress(TrainerCallback):
-    """Tells the training split's transform which epoch begins; the notebook's table is HTML, captions are escaped."""
+    """Tells the training split's transform which epoch begins, and the notebook's table what there is room for."""
 
     def __init__(self, transform: CaptionTransform):
         self.transform = transform
@@ -102,7 +101,7 @@ class _Progress(TrainerCallback):
         self.transform.set_epoch((state.epoch or 0) + 1e-6)  # the Trainer's epoch is a fraction: 0.9999… means 1
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
-        metrics |= {name: markdown_cell(value) for name, value in metrics.items() if isinstance(value, str)}  # in place
+        leave_for_table(metrics)  # the table is made of this very dictionary
 
 
 class CaptionTrainer(Trainer):
@@ -168,7 +167,7 @@ class CaptionTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluates, and adds the best step so far, by `helpers.resuming.order`. It grows when this step is better."""
-        scores = super().evaluate(*args, **kwargs)
+        scores = super().evaluate(*args, **kwargs) | self.state.log_history[-1]  # which has all of them
         return scores | {"eval_best_step": (best_row(self.state.log_history) or {"step": 0})["step"]}
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
