@@ -6,6 +6,8 @@ import re
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from helpers.checks.verdicts import MIME
+
 FOLDED = re.compile(r"<details>.*?</details>\s*", re.DOTALL)
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -69,3 +71,15 @@ def solved(notebook: NotebookNode) -> NotebookNode:
                 exercise.source, exercise = put(code, exercise.source), None
     notebook.cells = cells
     return notebook
+
+
+def names(notebook: NotebookNode) -> list[str]:
+    """The checks of a notebook's exercises, in order."""
+    return [re.findall(r"check_\w+(?=\()", cell.source)[-1] for cell, _ in with_checks(notebook)]
+
+
+def verdicts(notebook: NotebookNode) -> dict[str, str]:
+    """What each check said in an executed notebook; what a cell prints is none."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    found = [output.data[MIME] for output in outputs if MIME in output.get("data", {})]
+    return {each["check"]: each["verdict"] for each in found}
