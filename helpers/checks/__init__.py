@@ -1,4 +1,13 @@
 """Checks of the exercises: `check_x(what you made)` says not yet, almost or right, and never raises."""
 
-from helpers.checks.data import check_labels
+from helpers.checks.data import (
+    check_labels,
+    check_laziest,
+    check_matching,
+    check_nearest,
+    check_normalized,
+    check_pad_to_square,
+    check_padding_share,
+    check_pieces,
+)
 from helpers.checks.verdicts import Verdict
