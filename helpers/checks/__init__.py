@@ -10,4 +10,5 @@ from helpers.checks.data import (
     check_padding_share,
     check_pieces,
 )
+from helpers.checks.understanding import check_least_sure, check_named_share, check_token_accuracy, check_top_patch
 from helpers.checks.verdicts import Verdict
