@@ -10,4 +10,5 @@ from helpers.checks.data import (
     check_padding_share,
     check_pieces,
 )
+from helpers.checks.inference import check_auroc, check_confidence, check_until_end
 from helpers.checks.verdicts import Verdict
