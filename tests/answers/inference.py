@@ -46,7 +46,6 @@ WRONG = {
     "check_until_end": [
         cuts_all_at_one_place,
         empties_in_place,
-        lambda ids, end: [row[1 : row.index(end)] for row in ids.tolist()],
         lambda ids, end: [row[1 : row.index(end) + 1] if end in row else row[1:] for row in ids.tolist()],
         lambda ids, end: [[token for token in row[1:] if token not in (0, end)] for row in ids.tolist()],
         lambda ids, end: [row[2 : row.index(end, 1)] if end in row[1:] else row[2:] for row in ids.tolist()],
@@ -63,7 +62,6 @@ WRONG = {
         lambda p: p.prod() ** (1 / len(p)),
         lambda p: math.prod(p.tolist()) ** (1 / len(p)),
         lambda p: p.log().sum().exp(),
-        lambda p: p.log().exp(),
         lambda p: p[:-1].log().mean().exp(),
         lambda p: p.log10().mean().exp(),
         lambda p: p.log_().mean().exp(),
