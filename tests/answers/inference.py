@@ -51,6 +51,8 @@ WRONG = {
         lambda ids, end: [row[2 : row.index(end, 1)] if end in row[1:] else row[2:] for row in ids.tolist()],
         lambda ids, end: [row[row != end][1:].tolist() for row in ids],
         lambda ids, end: [row[1:-1] for row in ids.tolist()],
+        lambda ids, end: [row[: row.index(end)][1:] if end in row else row[1:] for row in ids.tolist()],
+        lambda ids, end: [row[1:][: -row[::-1].index(end) - 1] if end in row else row[1:] for row in ids.tolist()],
         lambda ids, end: [row[: row.index(end, 1)] if end in row[1:] else row for row in ids.tolist()],
         lambda ids, end: ids[0, 1 : int((ids[0, 1:] == end).nonzero()[0]) + 1].tolist(),
         lambda ids, end: [torch.tensor(list(takewhile(lambda token: token != end, row[1:]))) for row in ids.tolist()],
