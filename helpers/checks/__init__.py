@@ -10,5 +10,6 @@ from helpers.checks.data import (
     check_padding_share,
     check_pieces,
 )
+from helpers.checks.inference import check_auroc, check_confidence, check_until_end
 from helpers.checks.understanding import check_least_sure, check_named_share, check_token_accuracy, check_top_patch
 from helpers.checks.verdicts import Verdict

@@ -3,8 +3,11 @@
 A tuple holds the arguments of a call.
 """
 
-from tests.answers import data, understanding
+from tests.answers import data, inference, understanding
 
-MODULES = (data, understanding)
+MODULES = (data, inference, understanding)
+from tests.answers import data, inference, understanding
+
+MODULES = (data, inference, understanding)
 WRONG = {name: each for module in MODULES for name, each in module.WRONG.items()}
 RIGHT = {name: each for module in MODULES for name, each in module.RIGHT.items()}
