@@ -3,8 +3,8 @@
 A tuple holds the arguments of a call.
 """
 
-from tests.answers import data
+from tests.answers import data, scores
 
-MODULES = (data,)
+MODULES = (data, scores)
 WRONG = {name: each for module in MODULES for name, each in module.WRONG.items()}
 RIGHT = {name: each for module in MODULES for name, each in module.RIGHT.items()}
