@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from functools import cache
+from itertools import zip_longest
 from numbers import Integral
 from typing import Any
 
@@ -86,10 +87,6 @@ def check_word_errors(errors_of: Callable[[str, str], int]) -> Verdict:
         found = align_words(reference, caption)
         return found.substitutions + found.deletions + found.insertions
 
-    def by_place(reference: str, caption: str) -> int:
-        wanted, said = reference.split(), caption.split()
-        return sum(a != b for a, b in zip(wanted, said, strict=False)) + abs(len(wanted) - len(said))
-
     def table(wanted: str | list[str], said: str | list[str], swap: int = 1) -> int:
         row = list(range(len(said) + 1))
         for i, word in enumerate(wanted, 1):
@@ -105,7 +102,10 @@ def check_word_errors(errors_of: Callable[[str, str], int]) -> Verdict:
         ("", "two horns"),
     ]
     mistakes = [
-        (by_place, "Did you compare place by place? One word more shifts all that follow."),
+        (
+            lambda a, b: sum(one != other for one, other in zip_longest(a.split(), b.split())),
+            "Did you compare place by place? One word more shifts all that follow.",
+        ),
         (lambda a, b: len(set(a.split()) ^ set(b.split())), "Did you compare sets? Order and repetition count."),
         (lambda a, b: table(a.split(), b.split(), 2), "Does a substitution count 2? It is one error."),
         (table, "Did you compare letters? Split the texts into words."),

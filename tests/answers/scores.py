@@ -155,7 +155,7 @@ WRONG = {
 
 RIGHT = {
     "check_faults": [counters],
-    "check_alignment": [(5, 0, 1)],
+    "check_alignment": [(1, 2, 3), (5, 0, 1), tuple(np.array([5, 0, 1]))],
     "check_word_errors": [in_words(table_of), in_words(by_recursion)],
     "check_interval": [drawn, with_numpy, with_torch],
     "check_contradiction": [
