@@ -15,13 +15,14 @@ WRITTEN = {
     "attention mask": r"attention_mask",
     "calibration": r"calibrat(ion|ed)",
     "collapse": r"collapse[ds]?",
+    "embedding": r"embed(dings?|s)?",
     "fine-tuning": r"fine-tun(ing|ed|es?)",
     "leakage": r"leak(age|s)?",
     "normalize": r"normalizes?",
     "overfitting": r"overfit(ting)?",
-    "position embedding": r"position embeddings?",
     "query, key and value": r"queries, keys and values|query",
     "warm-up": r"warm-?up",
+    "Wilson's interval": r"Wilson('s interval)?",
 }
 entries = pytest.mark.parametrize(("term", "says", "title", "file"), ENTRIES, ids=TERMS)
 

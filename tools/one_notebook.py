@@ -1,6 +1,7 @@
 """Runs one notebook of a class, in a process of its own, and writes down after each cell what its checks have said."""
 # Nothing of the project is imported: each notebook begins such a process, and torch alone takes seconds.
 
+import ast
 import contextlib
 import json
 import re
@@ -27,7 +28,8 @@ def run(copy: str, record: str, mime: str, seconds: float, memory: float, before
         mime: the type of output in which checks give their verdicts.
         seconds: a cell with a check is interrupted after these.
         memory: GB that the notebook may fill, where the system holds it to that; 0 for all there is.
-        before: a cell to run first, and after it only the cells that call a check; None for all cells.
+        before: what to run first, with all that the notebook imports, and after it only the cells that call a check;
+            None for all cells.
     """
     with contextlib.suppress(ValueError, OSError):  # of a system that allows less
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory * 1e9) or resource.RLIM_INFINITY,) * 2)
@@ -58,7 +60,8 @@ def run(copy: str, record: str, mime: str, seconds: float, memory: float, before
             cell.outputs = []  # a cell that is skipped would keep what it once showed
         said.update({name: "not reached" for cell in code for name in CALL.findall(cell.source)})
         if before is not None:
-            notebook.cells = [new_code_cell(before), *(cell for cell in code if CALL.search(cell.source))]
+            imported = [new_code_cell(line) for cell in code for line in imports(cell.source)]
+            notebook.cells = [*imported, new_code_cell(before), *(cell for cell in code if CALL.search(cell.source))]
         keep()
     except Exception as error:
         return keep(end=f"no notebook: {error!r}"[:200])
@@ -80,6 +83,14 @@ def run(copy: str, record: str, mime: str, seconds: float, memory: float, before
         keep(end=f"it could not be run: {error!r}"[:200])
     else:
         keep(end="ran")
+
+
+def imports(code: str) -> list[str]:
+    """The imports of a cell; none where it holds more than Python."""
+    try:
+        return [ast.unparse(node) for node in ast.parse(code).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    except SyntaxError:
+        return []
 
 
 if __name__ == "__main__":
