@@ -87,7 +87,7 @@ def rows_of(file: str, record: dict[str, Any], known: Course) -> list[dict[str, 
     if shared[stem] < SHARED:
         stem, rows, end = "", [], end if end != "ran" else "no notebook of this course"
     kind = "no notebook" if end.startswith("no notebook") else "stopped" if end != "ran" else "error"
-    note = f"{len(errors)} with an error, the first: {errors[0]}"[:200] if errors and end == "ran" else end
+    note = f"errors: {len(errors)}, the first: {errors[0]}"[:200] if errors and end == "ran" else end
     if note != "ran" or not rows:
         rows.append((stem, "", "", kind if note != "ran" else "ran", note))
     return [dict(zip(COLUMNS, (file, *row, ""), strict=False)) for row in rows]

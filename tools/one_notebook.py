@@ -56,8 +56,6 @@ def run(copy: str, record: str, mime: str, seconds: float, memory: float, before
         notebook = nbformat.read(copy, as_version=4)
         found["sources"] = [cell.source for cell in notebook.cells]
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        for cell in code:
-            cell.outputs = []  # a cell that is skipped would keep what it once showed
         said.update({name: "not reached" for cell in code for name in CALL.findall(cell.source)})
         if before is not None:
             imported = [new_code_cell(line) for cell in code for line in imports(cell.source)]
@@ -71,6 +69,8 @@ def run(copy: str, record: str, mime: str, seconds: float, memory: float, before
         allow_errors=True,
         interrupt_on_timeout=True,
         timeout_func=lambda cell: seconds if CALL.search(cell.source) else None,
+        iopub_timeout=60,
+        raise_on_iopub_timeout=True,  # a verdict may be among what has not arrived
         on_cell_executed=look,
         extra_arguments=QUIET,
         resources={"metadata": {"path": str(Path(copy).parent)}},
