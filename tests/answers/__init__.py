@@ -6,11 +6,5 @@ A tuple holds the arguments of a call.
 from tests.answers import data, inference, scores, understanding
 
 MODULES = (data, inference, scores, understanding)
-from tests.answers import data, inference, scores, understanding
-
-MODULES = (data, inference, scores, understanding)
-from tests.answers import data, inference, scores, understanding
-
-MODULES = (data, inference, scores, understanding)
 WRONG = {name: each for module in MODULES for name, each in module.WRONG.items()}
 RIGHT = {name: each for module in MODULES for name, each in module.RIGHT.items()}
