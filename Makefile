@@ -15,7 +15,7 @@ EXECUTE := folder=$(or $(abspath $(KEEP)),$$(mktemp -d)) && { test -n "$(KEEP)" 
 	export PYTHONPATH=$(CURDIR) CAPTIONING_ARTIFACTS=$$folder && \
 	@/pytest --nbmake --overwrite --nbmake-timeout=900 -v $$(@/python -m tools.notebooks copies)
 
-.PHONY: setup run lab test test-full test-colab check clean data emoji base-model links strip mistakes development fresh results bench
+.PHONY: setup run lab test test-full test-colab check clean data emoji base-model links strip class marks mistakes development fresh results bench
 
 setup: $(READY)
 
@@ -76,6 +76,13 @@ links: $(READY)
 
 strip: $(READY)
 	$(BIN)/python -m tools.notebooks strip
+
+# For teachers: the project without solutions, and verdicts on what learners hand in; OPTIONS="--quick" for marks.
+class: $(READY)
+	@$(BIN)/python -m tools.classroom class $(if $(FOLDER),"$(FOLDER)")
+
+marks: $(READY)
+	@$(BIN)/python -m tools.classroom marks $(if $(FOLDER),"$(FOLDER)") $(OPTIONS)
 
 # docs/when-something-goes-wrong.md, from the tests that make each mistake.
 mistakes: $(READY)

@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +17,11 @@ from tools import exercises
 from tools import notebooks as tool
 
 NAMES = sorted(name for name in dir(checks) if name.startswith("check_"))
-# (notebook, exercise's cell, what comes behind it up to the next one)
 EXERCISES = [
     pytest.param(cell.source, solution, id=f"{path.stem[:2]}-{cell.id}")
     for path in tool.paths()
     for cell, solution in exercises.with_checks(tool.read(path))
 ]
-answers = pytest.mark.parametrize
 
 
 class Hostile:
@@ -126,3 +126,10 @@ def test_a_function_that_never_returns_gets_its_sentence(given, monkeypatch):
 
 def test_the_time_that_a_check_waits():
     assert verdicts.SECONDS < 9
+
+
+@pytest.mark.executed
+@pytest.mark.parametrize("path", tool.paths(), ids=lambda path: path.stem)
+def test_run_as_shipped_every_check_says_not_yet(path):
+    run = tool.read(Path(os.environ["EXECUTED_NOTEBOOKS"]) / path.name)
+    assert exercises.verdicts(run) == dict.fromkeys(exercises.names(tool.read(path)), "not yet")

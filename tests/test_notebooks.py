@@ -366,6 +366,7 @@ def test_opened_alone_with_solutions(path, tmp_path, monkeypatch):
             assert "Warning" not in text, f"{cell.get('id')}: {text}"
             if "image/png" in output.get("data", {}):
                 assert re.search(r' alt="[^"]', output.data["text/html"]), cell.get("id")
+    assert exercises.verdicts(notebook) == dict.fromkeys(exercises.names(tool.read(path)), "right")
     written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
     assert token not in nbformat.writes(notebook)
     assert not any(token.encode() in content for content in written)

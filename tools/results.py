@@ -20,12 +20,13 @@ import torch
 from helpers.metrics import METRICS
 from helpers.paths import ROOT, artifacts_folder
 from tools import fresh
+from tools.exercises import study_minutes
 from tools.machine import measured, processor_name
 from tools.notebooks import paths, read, write
 from tools.rescore import read_captions, rescored
 
 FILE = ROOT / "docs" / "results.json"
-SHOWN = (ROOT / "README.md", ROOT / "models" / "git-tiny" / "README.md")
+SHOWN = (ROOT / "README.md", ROOT / "models" / "git-tiny" / "README.md", ROOT / "docs" / "teaching.md")
 NAMES = {
     "most frequent": "one of the training captions, the same for every picture",
     "nearest picture": "that of the training picture that looks most alike",
@@ -121,6 +122,20 @@ def development_table(development: dict) -> str:
     return "\n".join(lines)
 
 
+def study_table(seconds: dict[str, float]) -> str:
+    """Minutes of the machine, for reading and for exercises, of each notebook, of the short way and of all."""
+    rows = {}
+    for path in paths():
+        notebook = read(path)
+        name = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+        rows[name] = (minutes(seconds.get(path.stem, 0)), *study_minutes(notebook))
+    for name, those in {"the short way: 1, 3, 5": r"[135]\.", "all": r"\d"}.items():
+        chosen = [row for title, row in rows.items() if re.match(those, title)]
+        rows[name] = tuple(map(sum, zip(*chosen, strict=True)))
+    lines = [f"| {' | '.join(map(str, (name, *row)))} |" for name, row in rows.items()]
+    return "\n".join(["| minutes | machine | reading | exercises |", "| --- | --- | --- | --- |", *lines])
+
+
 def blocks(results: dict) -> dict[str, str]:
     """Every table and sentence that shows measured figures: name → Markdown."""
     evaluation, sizes = results["evaluation"], results["bytes"]
@@ -199,6 +214,7 @@ def blocks(results: dict) -> dict[str, str]:
     return {
         "scores": "\n".join(scores), "shipped": "\n".join(shipped), "popular": popular, "speed": speed, "needs": needs,
         "base": "\n".join(made), "development": development_table(results["development"]), "map": map_,
+        "study": study_table(results["notebook_seconds"]),
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import copy
 import ctypes
 import functools
 import inspect
+import math
 import reprlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -153,7 +154,8 @@ def difference(given: Any, expected: Any, bound: float = 1e-5) -> str:
         faults = ((key, difference(given[key], expected[key], bound)) for key in keys)
         return next((f"at {key!r} {fault}" for key, fault in faults if fault), "")
     if isinstance(expected, Real):
-        number = given.item() if isinstance(given, torch.Tensor | np.ndarray | np.generic) else given
+        one = isinstance(given, torch.Tensor | np.ndarray | np.generic) and math.prod(given.shape) == 1
+        number = given.item() if one else given
         if not isinstance(number, Real):
             return f"you gave {_kind(given)}, expected the number {short(expected)}"
         return "" if abs(number - expected) <= bound else values  # nan is near nothing
@@ -183,9 +185,10 @@ def _arrays(given: Any, expected: Any, bound: float) -> str:
 
 def short(value: Any) -> str:
     """A value in a few words: a float in four digits, a larger tensor by its shape."""
-    if isinstance(value, torch.Tensor):
-        numbers = value.detach().cpu()
-        return str(numbers.tolist()) if value.numel() <= 6 else f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, torch.Tensor | np.ndarray):
+        if math.prod(value.shape) > 6:
+            return f"{_kind(value)} of shape {tuple(value.shape)}"
+        return short(value.item()) if value.shape == () else str(torch.as_tensor(value).tolist())
     if isinstance(value, Image.Image):
         return f"a picture ({value.mode}, {value.width} x {value.height})"
     if isinstance(value, float | np.floating):
@@ -203,7 +206,7 @@ def _gives(wrong: Callable[..., Any], case: Sequence[Any], given: Any, expected:
 
 def _said_by(error: BaseException) -> str:
     first = next(iter(str(error).splitlines()), "")[:200]
-    return f"{type(error).__name__}{': ' * bool(first)}{first}"
+    return f"{type(error).__name__}{': ' * bool(first)}{first.rstrip('.')}."
 
 
 def _kind(value: Any) -> str:

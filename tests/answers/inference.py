@@ -1,0 +1,107 @@
+"""Answers to the exercises of notebook 5."""
+
+import math
+import statistics
+from itertools import pairwise, product, takewhile
+
+import torch
+
+
+def cuts_all_at_one_place(token_ids, end):
+    place = (token_ids[0] == end).nonzero()[0, 0]
+    return token_ids[:, 1:place].tolist()
+
+
+def empties_in_place(token_ids, end):
+    token_ids[:, 0] = -1
+    return [[token for token in takewhile(lambda token: token != end, row) if token >= 0] for row in token_ids.tolist()]
+
+
+def pairs_in_order(confidence, right):
+    """Compares neighbours alone."""
+    return statistics.mean(a > b for a, b in pairwise(confidence))
+
+
+def sorted_in_place(confidence, right):
+    pairs = [(a, b) for a, r in zip(confidence, right, strict=True) if r for b in _wrong(confidence, right)]
+    confidence.sort()
+    return sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs)
+
+
+def _wrong(confidence, right):
+    return [p for p, is_right in zip(confidence, right, strict=True) if not is_right]
+
+
+def all_pairs_below(confidence, right):
+    wins = sum(a > b for a, r in zip(confidence, right, strict=True) if r for b in _wrong(confidence, right))
+    return wins / (len(right) * (len(right) - 1) / 2)
+
+
+def means_compared(confidence, right):
+    sure = [p for p, is_right in zip(confidence, right, strict=True) if is_right]
+    return float(statistics.mean(sure) > statistics.mean(_wrong(confidence, right)))
+
+
+WRONG = {
+    "check_until_end": [
+        cuts_all_at_one_place,
+        empties_in_place,
+        lambda ids, end: [row[1 : row.index(end) + 1] if end in row else row[1:] for row in ids.tolist()],
+        lambda ids, end: [[token for token in row[1:] if token not in (0, end)] for row in ids.tolist()],
+        lambda ids, end: [row[2 : row.index(end, 1)] if end in row[1:] else row[2:] for row in ids.tolist()],
+        lambda ids, end: [row[row != end][1:].tolist() for row in ids],
+        lambda ids, end: [row[1:-1] for row in ids.tolist()],
+        lambda ids, end: [row[: row.index(end)][1:] if end in row else row[1:] for row in ids.tolist()],
+        lambda ids, end: [row[1:][: -row[::-1].index(end) - 1] if end in row else row[1:] for row in ids.tolist()],
+        lambda ids, end: [row[: row.index(end, 1)] if end in row[1:] else row for row in ids.tolist()],
+        lambda ids, end: ids[0, 1 : int((ids[0, 1:] == end).nonzero()[0]) + 1].tolist(),
+        lambda ids, end: [torch.tensor(list(takewhile(lambda token: token != end, row[1:]))) for row in ids.tolist()],
+    ],
+    "check_confidence": [
+        lambda p: p.mean(),
+        lambda p: p.prod(),
+        lambda p: p.log().mean(),
+        lambda p: p.prod() ** (1 / len(p)),
+        lambda p: math.prod(p.tolist()) ** (1 / len(p)),
+        lambda p: p.log().sum().exp(),
+        lambda p: p[:-1].log().mean().exp(),
+        lambda p: p.log10().mean().exp(),
+        lambda p: p.log_().mean().exp(),
+        lambda p: p.prod().sqrt(),
+        lambda p: p.min(),
+        lambda p: p.median(),
+        lambda p: [math.exp(statistics.mean(map(math.log, p)))],
+        lambda p: 0.6898,
+    ],
+    "check_auroc": [
+        pairs_in_order,
+        sorted_in_place,
+        all_pairs_below,
+        means_compared,
+        lambda c, r: statistics.mean((p >= 0.5) == bool(x) for p, x in zip(c, r, strict=True)),
+        lambda c, r: statistics.mean(a > b for a, x in zip(c, r, strict=True) if x for b in _wrong(c, r)),
+        lambda c, r: statistics.mean(a >= b for a, x in zip(c, r, strict=True) if x for b in _wrong(c, r)),
+        lambda c, r: statistics.mean(a < b for a, x in zip(c, r, strict=True) if x for b in _wrong(c, r)),
+        lambda c, r: statistics.mean(a > b for a, b in product(c, c)),
+        lambda c, r: sum(a > b for a, x in zip(c, r, strict=True) if x for b in _wrong(c, r)),
+        lambda c, r: sum(r) / len(r),
+        lambda c, r: 2 / 3,
+    ],
+}
+
+
+def with_tensors(confidence, right):
+    sure, right = torch.tensor(confidence), torch.tensor(right)
+    gaps = sure[right][:, None] - sure[~right]
+    return (gaps.sign() / 2 + 0.5).mean()
+
+
+def by_takewhile(token_ids, end):
+    return [list(takewhile(lambda token: token != end, row[1:].tolist())) for row in token_ids]
+
+
+RIGHT = {
+    "check_until_end": [by_takewhile],
+    "check_confidence": [lambda p: statistics.geometric_mean(p.tolist())],
+    "check_auroc": [with_tensors],
+}
