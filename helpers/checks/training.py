@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy, mse_loss
 from helpers.checks.verdicts import Verdict, check, tried
 from helpers.transforms import IGNORED
 
-Batch = dict[str, torch.Tensor]
+Batch, Parts = dict[str, torch.Tensor], list[tuple[torch.Tensor, torch.Tensor]]
 OTHERS, OWN = "at each picture the caption of another", "at some picture the caption that it had"
-STRANGE, MIXED = "pictures that were not there", "captions that were not there"
+STRANGE, MIXED = "pictures that were not there", "captions that were not there, or one twice"
 
 
 @check
@@ -30,14 +30,12 @@ def check_with_other_pictures(with_other_pictures: Callable[[Batch], Batch]) -> 
         if not isinstance(made := with_other_pictures(batch), dict):
             return made
         if made.keys() != batch.keys() or _captions(batch) != before:
-            return "other parts than the batch has" if made.keys() != batch.keys() else "the batch itself, changed"
+            return "other parts than the batch has, or the batch itself, changed"
         if (after := _captions(made)).keys() != before.keys():
             return STRANGE
-        if not {*after.values()} <= {*before.values()}:
-            return MIXED
         if any(after[picture] == before[picture] for picture in before):
             return OWN
-        return OTHERS if len({*after.values()}) == pictures else "one caption at several pictures"
+        return OTHERS if sorted(after.values()) == sorted(before.values()) else MIXED
 
     mistakes = [
         (lambda pictures: OWN, "Did both move alike, or in an order of chance, which may leave some in place?"),
@@ -46,9 +44,8 @@ def check_with_other_pictures(with_other_pictures: Callable[[Batch], Batch]) -> 
     ]
     sizes = [(pictures,) for pictures in (4, 2, 7, 3, 8, 6, 5, 9)]  # chance rarely moves all pictures of all of these
     shows = "Pictures and captions are whole, and no picture has its own."
-    return tried(
-        given if callable(with_other_pictures) else with_other_pictures, lambda pictures: OTHERS, sizes, shows, mistakes
-    )
+    function = given if callable(with_other_pictures) else with_other_pictures
+    return tried(function, lambda pictures: OTHERS, sizes, shows, mistakes)
 
 
 def _captions(batch: Batch) -> dict[Any, Any]:
@@ -100,23 +97,22 @@ def check_training_step(training_step: Callable[..., float]) -> Verdict:
             {"b": loss.backward, "s": optimizer.step, "z": optimizer.zero_grad}[each]()
         return loss.item() if item else loss
 
-    orders = {
-        "bs": "Do the gradients of the step before add to these? See `zero_grad`.",
-        "b": "The weights are still what they were. Are the three in order: `backward`, `step`, `zero_grad`?",
-    }
-    mistakes = [(partial(trained, partial(solution, order=order)), asked) for order, asked in orders.items()]
-    graph = "Did you return the tensor? It keeps everything that led to it; `loss.item()` is the number alone."
-    mistakes.append((partial(trained, partial(solution, item=False)), graph))
+    wrong = [
+        ({"order": "bs"}, "Do the gradients of the step before add to these? See `zero_grad`."),
+        ({"order": "b"}, "The weights are as they were. Are the three in order: `backward`, `step`, `zero_grad`?"),
+        ({"item": False}, "Did you return the tensor? It keeps all that led to it; `loss.item()` is the number alone."),
+    ]
+    mistakes = [(partial(trained, partial(solution, **how)), asked) for how, asked in wrong]
     given = partial(trained, training_step) if callable(training_step) else training_step
     shows = "Each step goes down its own batch's slope, and keeps nothing but a number."
     return tried(given, partial(trained, solution), [(2, 5), (1, 4), (4, 7)], shows, mistakes)
 
 
 @check
-def check_whole_loss(whole_loss: Callable[[list[tuple[torch.Tensor, torch.Tensor]]], Any]) -> Verdict:
+def check_whole_loss(whole_loss: Callable[[Parts], Any]) -> Verdict:
     """`whole_loss(parts)`, pairs of logits (positions, vocabulary) and labels (positions,): the mean of all tokens."""
 
-    def parts_of(tokens: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def parts_of(tokens: list[int]) -> Parts:
         numbers = torch.Generator().manual_seed(sum(tokens))
         parts = []
         for place, count in enumerate(tokens):
@@ -125,18 +121,18 @@ def check_whole_loss(whole_loss: Callable[[list[tuple[torch.Tensor, torch.Tensor
             parts.append((3 * torch.randn(len(labels), 11, generator=numbers), labels))
         return parts
 
-    def joined(parts: list[tuple[torch.Tensor, torch.Tensor]], reduction: str = "mean") -> torch.Tensor:
+    def joined(parts: Parts, reduction: str = "mean") -> torch.Tensor:
         return cross_entropy(*map(torch.cat, zip(*parts, strict=True)), ignore_index=IGNORED, reduction=reduction)
 
-    ways = [
-        (
-            lambda parts: sum(joined([part]) for part in parts) / len(parts),
-            "Did you take the mean of the parts' means? Then a token of a short part counts more.",
-        ),
+    def mean_of_means(parts: Parts) -> torch.Tensor:
+        return torch.stack([joined([part]) for part in parts]).mean()
+
+    wrong = [
+        (mean_of_means, "Did you take the mean of the parts' means? Then a token of a short part counts more."),
         (lambda parts: joined(parts, "none").mean(), "Did you count the padding, whose label is -100?"),
         (lambda parts: joined(parts, "sum"), "Did you divide by the number of tokens?"),
     ]
-    mistakes = [(lambda tokens, way=way: way(parts_of(tokens)).item(), asked) for way, asked in ways]
+    mistakes = [(lambda tokens, way=way: way(parts_of(tokens)).item(), asked) for way, asked in wrong]
     given = (lambda tokens: whole_loss(parts_of(tokens))) if callable(whole_loss) else whole_loss
     cases = [([2, 9],), ([5],), ([1, 4, 12],), ([7, 3, 3, 1],)]
     shows = "Each token counts the same, in whichever part it stands."
