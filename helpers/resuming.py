@@ -14,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 
 from helpers.device import processes
 from helpers.errors import SettingsError, first_line
+from helpers.notebook import markdown_cell
 from helpers.paths import beside, captioner_folder, resolve, write_whole
 from helpers.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 TORCH_FILES = ("optimizer.pt", "scheduler.pt")  # of a Trainer's checkpoint, zipped by torch.save
+COLUMNS = ("loss", "right", "wrong", "left_out", "invented", "wer", "first_picture")  # of the notebook's table
 
 
 def checkpoints_folder(settings: Settings) -> Path:
@@ -126,6 +128,18 @@ def order(row: Mapping[str, Any]) -> tuple[float, float, float]:
     """
     faulty = sum(row.get(f"eval_{count}", 0) for count in ("wrong", "left_out", "invented"))
     return -row.get("eval_right", 0), round(faulty, 9), row["eval_wer"]  # rounded: equal numbers of facts are a tie
+
+
+def leave_for_table(row: dict[str, Any]) -> None:
+    """Leaves of a measured row what the notebook's table has room for: the loss, what `order` goes by, a caption.
+
+    The table is HTML, where a caption has to stay text.
+    """
+    for name, value in list(row.items()):
+        if not name.endswith(COLUMNS):
+            del row[name]
+        elif isinstance(value, str):
+            row[name] = markdown_cell(value)
 
 
 def _measured(history: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:

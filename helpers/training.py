@@ -14,12 +14,12 @@ from helpers.device import OneDevice, best_device, check_loss, choose_precision,
 from helpers.errors import enough_memory
 from helpers.families import aligned, generation_inputs, vision_encoder_of
 from helpers.lora import low_rank
-from helpers.metrics import make_compute_metrics
+from helpers.metrics import decode, make_compute_metrics
 from helpers.pairs import check_pair
 from helpers.paths import check_output
 from helpers.reading.given import own_splits
 from helpers.reading.locate import fingerprint_of_weights
-from helpers.resuming import best_row, checkpoints_folder, resumable, say_if_worse, unfinished
+from helpers.resuming import best_row, checkpoints_folder, leave_for_table, resumable, say_if_worse, unfinished
 from helpers.settings import Settings, own_settings
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 from helpers.vocabulary import check_captions
@@ -43,10 +43,7 @@ def overfit_one_batch(
 ) -> list[float]:
     """Trains on one batch again and again, as a check: a model that is able to learn brings the loss near zero.
 
-    `model` is changed, so give it a copy; `batch` is what `CaptionCollator` makes.
-
-    Returns:
-        The loss before each step, in nats per token.
+    `model` is changed, so give it a copy; `batch` is a `CaptionCollator`'s. Gives the loss before each step, in nats.
     """
     optimizer = torch.optim.AdamW(model.float().parameters(), lr=learning_rate)  # half precision loses small steps
     losses = []
@@ -94,14 +91,17 @@ def training_arguments(settings: Settings) -> TrainingArguments:
     )
 
 
-class _Epochs(TrainerCallback):
-    """Tells the training split's transform which epoch begins."""
+class _Progress(TrainerCallback):
+    """Tells the training split's transform which epoch begins, and the notebook's table what there is room for."""
 
     def __init__(self, transform: CaptionTransform):
         self.transform = transform
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.transform.set_epoch((state.epoch or 0) + 1e-6)  # the Trainer's epoch is a fraction: 0.9999… means 1
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
+        leave_for_table(metrics)  # the table is made of this very dictionary
 
 
 class CaptionTrainer(Trainer):
@@ -130,6 +130,7 @@ class CaptionTrainer(Trainer):
         with processes().main_process_first():  # the others find what it has prepared
             train = prepare_pictures(learnt, processor).with_transform(transform)
             validation = prepare_pictures(held_out, processor).with_transform(CaptionTransform(processor, sample=False))
+        scores = make_compute_metrics(processor, held_out["captions"], attribute_columns(held_out))
         super().__init__(
             model=model,
             args=training_arguments(settings),
@@ -137,8 +138,8 @@ class CaptionTrainer(Trainer):
             train_dataset=train,
             eval_dataset=validation,
             processing_class=processor,
-            compute_metrics=make_compute_metrics(processor, held_out["captions"], attribute_columns(held_out)),
-            callbacks=[_Epochs(transform)],
+            compute_metrics=lambda made: scores(made) | {"first_picture": decode(processor, made.predictions[:1])[0]},
+            callbacks=[_Progress(transform)],
         )
         self.model_accepts_loss_kwargs = True  # so that the Trainer counts the tokens of a step
         self.seconds, self.interrupted = 0.0, False
@@ -166,7 +167,7 @@ class CaptionTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluates, and adds the best step so far, by `helpers.resuming.order`. It grows when this step is better."""
-        scores = super().evaluate(*args, **kwargs)
+        scores = super().evaluate(*args, **kwargs) | self.state.log_history[-1]  # which has all of them
         return scores | {"eval_best_step": (best_row(self.state.log_history) or {"step": 0})["step"]}
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:

@@ -487,3 +487,51 @@ def test_to_continue_where_nothing_was_stopped_is_to_begin(model, processor, dat
     trainer = CaptionTrainer(deepcopy(model), processor, dataset, settings)
     trainer.train(resume_from_checkpoint=True)
     assert trainer.state.global_step == 2
+
+
+class Table(TrainerCallback):
+    """What the notebook's table is given at each evaluation, after our own callback."""
+
+    def __init__(self):
+        self.rows = []
+
+    def on_evaluate(self, args, state, control, metrics, **_):
+        self.rows.append(dict(metrics))
+
+
+@pytest.fixture
+def speaker(settings, artifacts, dataset, talker, processor):
+    """A trainer of a model that says something else of each picture, and its table."""
+    trainer, table = CaptionTrainer(deepcopy(talker), processor, dataset, settings), Table()
+    trainer.add_callback(table)
+    return trainer, table
+
+
+def test_the_table_shows_what_is_said_of_the_first_picture_at_each_evaluation(speaker, dataset, processor, settings):
+    trainer, table = speaker
+    asked = trainer.model.generate
+    trainer.model.generate = lambda *args, **kwargs: generated.append(asked(*args, **kwargs)) or generated[-1]
+    generated, pictures = [], dataset["validation"]["image"][:]
+    [before] = caption_images(deepcopy(trainer.model), processor, pictures[:1], max_new_tokens=settings.max_new_tokens)
+    generated.clear()
+    trainer.train()
+    logged = [row for row in trainer.state.log_history if "eval_wer" in row]
+    assert len(logged) == len(table.rows) == len(generated)  # one batch each: nothing is generated besides
+    for row, shown, ids in zip(logged, table.rows, generated, strict=True):
+        assert row["eval_first_picture"] == shown["eval_first_picture"]
+        assert row["eval_first_picture"] == processor.decode(ids[0], skip_special_tokens=True)
+        facts = ["eval_right", "eval_wrong", "eval_left_out", "eval_invented"]
+        assert list(shown) == ["eval_loss", *facts, "eval_wer", "eval_first_picture"]  # a caption needs the room
+    assert logged[0]["eval_first_picture"] == before.text != ""
+    saved = json.loads(json.dumps(trainer.state.log_history))
+    assert kept_row(saved)["eval_first_picture"]
+
+
+def test_a_caption_in_the_table_is_text_and_no_markup(speaker, monkeypatch):
+    trainer, table = speaker
+    monkeypatch.setattr(training, "decode", lambda *_: ["<b>5 & $6</b>"])
+    found = trainer.evaluate()
+    assert found["eval_first_picture"] == trainer.state.log_history[-1]["eval_first_picture"] == "<b>5 & $6</b>"
+    assert {"eval_rouge_l", "eval_cider_d", "eval_exact_match"} <= found.keys()
+    assert "&lt;b&gt;5 &amp; &#36;6&lt;/b&gt;" in table.rows[0]["eval_first_picture"]
+    assert "<b>" not in table.rows[0]["eval_first_picture"]
