@@ -1,7 +1,7 @@
 """GIT by hand: the image captioning transformer in plain torch, one short function a step; notebook 8 writes them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,21 +27,11 @@ def _short(weights: tuple) -> str:
     return f"the weights of {type(weights).__name__}"
 
 
-class Attention(NamedTuple):
-    """The layers of one attention, and its number of heads."""
-
-    query: Linear
-    key: Linear
-    value: Linear
-    output: Linear
-    heads: int
-    __repr__ = _short
-
-
 class Block(NamedTuple):
     """An attention, a layer up to a larger width and one down again, and two norms."""
 
-    attention: Attention
+    attention: list[Linear]  # of queries, keys and values, and the one at its end
+    heads: int
     norm_1: Norm
     up: Linear
     down: Linear
@@ -79,12 +69,11 @@ def read_weights(folder: str | Path) -> Git:
     def norm(name: str, part: dict) -> Norm:
         return *layer(name), part["layer_norm_eps"]
 
-    def block(names: list[str], part: dict) -> Block:
-        attention = Attention(*map(layer, names[:4]), part["num_attention_heads"])
-        return Block(attention, norm(names[4], part), layer(names[5]), layer(names[6]), norm(names[7], part))
-
-    def blocks(start: str, names: list[str], part: dict) -> list[Block]:
-        return [block([f"{start}.{i}.{name}" for name in names], part) for i in range(part["num_hidden_layers"])]
+    def blocks(start: str, names: list[str], part: dict) -> Iterator[Block]:
+        for i in range(part["num_hidden_layers"]):
+            *four, norm_1, up, down, norm_2 = (f"{start}.{i}.{name}" for name in names)
+            attention, heads = [layer(name) for name in four], part["num_attention_heads"]
+            yield Block(attention, heads, norm(norm_1, part), layer(up), layer(down), norm(norm_2, part))
 
     eye, projected, told = "git.image_encoder.vision_model", "git.visual_projection.visual_projection", "git.embeddings"
     try:
@@ -96,14 +85,14 @@ def read_weights(folder: str | Path) -> Git:
             weights[f"{eye}.embeddings.class_embedding"],
             weights[f"{eye}.embeddings.position_embedding.weight"],
             norm(f"{eye}.pre_layrnorm", vision),
-            blocks(f"{eye}.encoder.layers", VISION_NAMES, vision),
+            list(blocks(f"{eye}.encoder.layers", VISION_NAMES, vision)),
             norm(f"{eye}.post_layernorm", vision),
             layer(f"{projected}.0"),
             norm(f"{projected}.1", vision),
             weights[f"{told}.word_embeddings.weight"],
             weights[f"{told}.position_embeddings.weight"],
             norm(f"{told}.LayerNorm", text),
-            blocks("git.encoder.layer", TEXT_NAMES, text),
+            list(blocks("git.encoder.layer", TEXT_NAMES, text)),
             layer("output"),
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -125,12 +114,12 @@ def patches_of(pictures: Tensor, size: int) -> Tensor:
     return cut.reshape(batch, rows * columns, colours * size * size)
 
 
-def embed_patches(patches: Tensor, projection: Tensor, class_token: Tensor, places: Tensor) -> Tensor:
-    """(batch, patches, numbers), (width, numbers), (width,), (1 + patches, width) -> (batch, 1 + patches, width)."""
-    projected = patches @ projection.T  # (batch, patches, width)
-    first = class_token.expand(len(patches), 1, -1)  # (batch, 1, width)
+def embed_patches(patches: Tensor, git: Git) -> Tensor:
+    """(batch, patches, numbers) -> (batch, 1 + patches, width): a class token first, and to each its place."""
+    projected = patches @ git.projection.T  # (batch, patches, width)
+    first = git.class_token.expand(len(patches), 1, -1)  # (batch, 1, width)
     row = torch.cat([first, projected], dim=1)
-    return row + places
+    return row + git.patch_places
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -156,23 +145,23 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple
     return shares @ values, shares
 
 
-def several_heads(x: Tensor, layers: Attention, mask: Tensor) -> tuple[Tensor, Tensor]:
+def several_heads(x: Tensor, block: Block, mask: Tensor) -> tuple[Tensor, Tensor]:
     """(batch, positions, width) -> the same shape, and shares (batch, heads, positions, positions)."""
 
     def split(row: Tensor) -> Tensor:  # (batch, positions, width) -> (batch, heads, positions, width / heads)
-        return row.unflatten(-1, (layers.heads, -1)).transpose(1, 2)
+        return row.unflatten(-1, (block.heads, -1)).transpose(1, 2)
 
-    queries, keys = split(linear(x, layers.query)), split(linear(x, layers.key))
-    values = split(linear(x, layers.value))
+    query, key, value, last = block.attention
+    queries, keys, values = split(linear(x, query)), split(linear(x, key)), split(linear(x, value))
     mixed, shares = attend(queries, keys, values, mask)
     joined = mixed.transpose(1, 2).flatten(2)  # (batch, positions, width)
-    return linear(joined, layers.output), shares
+    return linear(joined, last), shares
 
 
 def vision_block(x: Tensor, block: Block) -> Tensor:
     """(batch, positions, width) -> the same shape: the norms come first, and all positions see each other."""
     everyone = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
-    seen, _ = several_heads(layer_norm(x, *block.norm_1), block.attention, everyone)
+    seen, _ = several_heads(layer_norm(x, *block.norm_1), block, everyone)
     x = x + seen
     wide = linear(layer_norm(x, *block.norm_2), block.up)
     wide = wide * torch.sigmoid(1.702 * wide)  # quick GELU
@@ -182,7 +171,7 @@ def vision_block(x: Tensor, block: Block) -> Tensor:
 def see(pictures: Tensor, git: Git) -> Tensor:
     """(batch, colours, height, width) -> picture tokens, (batch, 1 + patches, width of the text)."""
     patches = patches_of(pictures, git.patch_size)
-    row = embed_patches(patches, git.projection, git.class_token, git.patch_places)
+    row = embed_patches(patches, git)
     row = layer_norm(row, *git.norm_before)
     for block in git.vision:
         row = vision_block(row, block)
@@ -190,11 +179,11 @@ def see(pictures: Tensor, git: Git) -> Tensor:
     return layer_norm(linear(row, git.to_text), *git.to_text_norm)
 
 
-def embed_tokens(ids: Tensor, words: Tensor, places: Tensor, norm: Norm) -> Tensor:
-    """(batch, tokens), (vocabulary, width), (longest text, width) -> (batch, tokens, width)."""
-    row = words[ids]
-    row = row + places[: ids.shape[1]]
-    return layer_norm(row, *norm)
+def embed_tokens(ids: Tensor, git: Git) -> Tensor:
+    """(batch, tokens) -> (batch, tokens, width)."""
+    row = git.words[ids]
+    row = row + git.word_places[: ids.shape[1]]
+    return layer_norm(row, *git.text_norm)
 
 
 def mask_of(picture: int, text: int) -> Tensor:
@@ -207,7 +196,7 @@ def mask_of(picture: int, text: int) -> Tensor:
 
 def text_block(x: Tensor, block: Block, mask: Tensor) -> Tensor:
     """(batch, positions, width), bool (positions, positions) -> (batch, positions, width): each norm after its sum."""
-    seen, _ = several_heads(x, block.attention, mask)
+    seen, _ = several_heads(x, block, mask)
     x = layer_norm(x + seen, *block.norm_1)
     wide = torch.nn.functional.gelu(linear(x, block.up))
     return layer_norm(x + linear(wide, block.down), *block.norm_2)
@@ -215,8 +204,7 @@ def text_block(x: Tensor, block: Block, mask: Tensor) -> Tensor:
 
 def logits_of(seen: Tensor, ids: Tensor, git: Git) -> Tensor:
     """Picture tokens (batch, picture, width) and ids (batch, tokens) -> (batch, tokens, vocabulary)."""
-    told = embed_tokens(ids, git.words, git.word_places, git.text_norm)
-    row = torch.cat([seen, told], dim=1)
+    row = torch.cat([seen, embed_tokens(ids, git)], dim=1)
     mask = mask_of(seen.shape[1], ids.shape[1])
     for block in git.text:
         row = text_block(row, block, mask)
