@@ -3,8 +3,8 @@
 A tuple holds the arguments of a call.
 """
 
-from tests.answers import data
+from tests.answers import by_hand, data
 
-MODULES = (data,)
+MODULES = (by_hand, data)
 WRONG = {name: each for module in MODULES for name, each in module.WRONG.items()}
 RIGHT = {name: each for module in MODULES for name, each in module.RIGHT.items()}
