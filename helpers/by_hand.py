@@ -115,7 +115,7 @@ def patches_of(pictures: Tensor, size: int) -> Tensor:
 
 
 def embed_patches(patches: Tensor, git: Git) -> Tensor:
-    """(batch, patches, numbers) -> (batch, 1 + patches, width): a class token first, and to each its place."""
+    """(batch, patches, numbers) -> (batch, 1 + patches, width): a class token comes first."""
     projected = patches @ git.projection.T  # (batch, patches, width)
     first = git.class_token.expand(len(patches), 1, -1)  # (batch, 1, width)
     row = torch.cat([first, projected], dim=1)
@@ -126,7 +126,8 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """(..., width), (width,), (width,) -> (..., width)."""
     mean = x.mean(dim=-1, keepdim=True)
     variance = ((x - mean) ** 2).mean(dim=-1, keepdim=True)
-    return (x - mean) / (variance + eps).sqrt() * weight + bias
+    normed = (x - mean) / (variance + eps).sqrt()
+    return normed * weight + bias
 
 
 def softmax(scores: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ def softmax(scores: Tensor) -> Tensor:
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """(..., look, width), (..., looked at, width), (..., looked at, any), bool (look, looked at) -> mixed, shares."""
+    """(..., look, width), twice (..., looked at, width) and (look, looked at) -> mixed values, shares."""
     scores = queries @ keys.transpose(-1, -2)  # (..., look, looked at)
     scores = scores / queries.shape[-1] ** 0.5
     scores = scores.masked_fill(~mask, float("-inf"))
@@ -152,18 +153,22 @@ def several_heads(x: Tensor, block: Block, mask: Tensor) -> tuple[Tensor, Tensor
         return row.unflatten(-1, (block.heads, -1)).transpose(1, 2)
 
     query, key, value, last = block.attention
-    queries, keys, values = split(linear(x, query)), split(linear(x, key)), split(linear(x, value))
+    queries = split(linear(x, query))
+    keys = split(linear(x, key))
+    values = split(linear(x, value))
     mixed, shares = attend(queries, keys, values, mask)
     joined = mixed.transpose(1, 2).flatten(2)  # (batch, positions, width)
     return linear(joined, last), shares
 
 
 def vision_block(x: Tensor, block: Block) -> Tensor:
-    """(batch, positions, width) -> the same shape: the norms come first, and all positions see each other."""
+    """(batch, positions, width) -> the same shape: the norms come first, and all see each other."""
     everyone = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
-    seen, _ = several_heads(layer_norm(x, *block.norm_1), block, everyone)
+    normed = layer_norm(x, *block.norm_1)
+    seen, _ = several_heads(normed, block, everyone)
     x = x + seen
-    wide = linear(layer_norm(x, *block.norm_2), block.up)
+    normed = layer_norm(x, *block.norm_2)
+    wide = linear(normed, block.up)
     wide = wide * torch.sigmoid(1.702 * wide)  # quick GELU
     return x + linear(wide, block.down)
 
@@ -176,7 +181,8 @@ def see(pictures: Tensor, git: Git) -> Tensor:
     for block in git.vision:
         row = vision_block(row, block)
     row = layer_norm(row, *git.norm_after)
-    return layer_norm(linear(row, git.to_text), *git.to_text_norm)
+    row = linear(row, git.to_text)
+    return layer_norm(row, *git.to_text_norm)
 
 
 def embed_tokens(ids: Tensor, git: Git) -> Tensor:
@@ -187,7 +193,7 @@ def embed_tokens(ids: Tensor, git: Git) -> Tensor:
 
 
 def mask_of(picture: int, text: int) -> Tensor:
-    """Positions of the picture and of the text -> bool, (picture + text, picture + text): who may look at whom."""
+    """Numbers of positions -> bool, (picture + text, picture + text): who may look at whom."""
     length = picture + text
     mask = torch.ones(length, length, dtype=torch.bool).tril()
     mask[:picture, :picture] = True
@@ -195,20 +201,24 @@ def mask_of(picture: int, text: int) -> Tensor:
 
 
 def text_block(x: Tensor, block: Block, mask: Tensor) -> Tensor:
-    """(batch, positions, width), bool (positions, positions) -> (batch, positions, width): each norm after its sum."""
+    """(batch, positions, width) -> the same shape: each norm comes after its sum."""
     seen, _ = several_heads(x, block, mask)
     x = layer_norm(x + seen, *block.norm_1)
-    wide = torch.nn.functional.gelu(linear(x, block.up))
-    return layer_norm(x + linear(wide, block.down), *block.norm_2)
+    wide = linear(x, block.up)
+    wide = torch.nn.functional.gelu(wide)
+    x = x + linear(wide, block.down)
+    return layer_norm(x, *block.norm_2)
 
 
 def logits_of(seen: Tensor, ids: Tensor, git: Git) -> Tensor:
     """Picture tokens (batch, picture, width) and ids (batch, tokens) -> (batch, tokens, vocabulary)."""
-    row = torch.cat([seen, embed_tokens(ids, git)], dim=1)
+    told = embed_tokens(ids, git)
+    row = torch.cat([seen, told], dim=1)
     mask = mask_of(seen.shape[1], ids.shape[1])
     for block in git.text:
         row = text_block(row, block, mask)
-    return linear(row[:, seen.shape[1] :], git.output)
+    text = row[:, seen.shape[1] :]
+    return linear(text, git.output)
 
 
 def loss_of(logits: Tensor, ids: Tensor, attention_mask: Tensor) -> Tensor:

@@ -168,7 +168,11 @@ check_see = _step(
     "The picture is a row of tokens that the decoder can read.",
     ("layer_norm(row, *git.norm_before)", "row", "Did you forget the norm before the blocks?"),
     ("layer_norm(row, *git.norm_after)", "row", "Did you forget the norm after the blocks?"),
-    ("layer_norm(linear(row, git.to_text), *git.to_text_norm)", "row", "Did you forget `to_text` and its norm?"),
+    (
+        "    row = linear(row, git.to_text)\n    return layer_norm(row, *git.to_text_norm)",
+        "    return row",
+        "Is `to_text` there?",
+    ),
 )
 
 check_embed_tokens = _step(
@@ -203,7 +207,7 @@ check_text_block = _step(
     "Here each sum is normed.",
     ("block, mask)", "block, mask | True)", "Did you use the mask?"),
     ("layer_norm(x + seen, *block.norm_1)", "x + layer_norm(seen, *block.norm_1)", "Is it the sum that is normed?"),
-    ("torch.nn.functional.gelu(linear(x, block.up))", f"linear(x, block.up); wide = {WIDE}", "Is this the quick gelu?"),
+    ("torch.nn.functional.gelu(wide)", WIDE, "Is this the quick gelu?"),
 )
 
 check_logits_of = _step(
@@ -215,7 +219,7 @@ check_logits_of = _step(
     ],
     "For each token so far, a number for every possible next one.",
     ("row[:, seen.shape[1] :]", "row", "Did you keep the picture's positions? Only the text goes on."),
-    ("[seen, embed_tokens(ids, git)]", "[embed_tokens(ids, git), seen]", "Does the picture come first?"),
+    ("[seen, told]", "[told, seen]", "Does the picture come first?"),
     ("block, mask", "block, mask | True", "May a word look at later ones?"),
 )
 

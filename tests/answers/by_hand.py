@@ -214,7 +214,7 @@ WRONG = {
         changed(by_hand.see, ("row = vision_block(row, block)", "row = vision_block(row, git.vision[0])")),
         changed(
             by_hand.see,
-            ("return layer_norm(linear(row, git.to_text), *git.to_text_norm)", "return linear(row, git.to_text)"),
+            ("return layer_norm(row, *git.to_text_norm)", "return row"),
         ),
         changed(by_hand.see, ("    row = layer_norm(row, *git.norm_after)\n", "")),
         lambda pictures, git: by_hand.see(pictures, git)[:, 1:],
