@@ -80,21 +80,13 @@ def read_weights(folder: str | Path) -> Git:
         text = json.loads((place / "config.json").read_text(encoding="utf-8"))
         weights, vision = load_file(place / "model.safetensors"), text["vision_config"]
         return Git(
-            vision["patch_size"],
-            weights[f"{eye}.embeddings.patch_embedding.weight"].flatten(1),
-            weights[f"{eye}.embeddings.class_embedding"],
-            weights[f"{eye}.embeddings.position_embedding.weight"],
-            norm(f"{eye}.pre_layrnorm", vision),
-            list(blocks(f"{eye}.encoder.layers", VISION_NAMES, vision)),
-            norm(f"{eye}.post_layernorm", vision),
-            layer(f"{projected}.0"),
-            norm(f"{projected}.1", vision),
-            weights[f"{told}.word_embeddings.weight"],
-            weights[f"{told}.position_embeddings.weight"],
-            norm(f"{told}.LayerNorm", text),
-            list(blocks("git.encoder.layer", TEXT_NAMES, text)),
-            layer("output"),
-        )
+            vision["patch_size"], weights[f"{eye}.embeddings.patch_embedding.weight"].flatten(1),
+            weights[f"{eye}.embeddings.class_embedding"], weights[f"{eye}.embeddings.position_embedding.weight"],
+            norm(f"{eye}.pre_layrnorm", vision), list(blocks(f"{eye}.encoder.layers", VISION_NAMES, vision)),
+            norm(f"{eye}.post_layernorm", vision), layer(f"{projected}.0"), norm(f"{projected}.1", vision),
+            weights[f"{told}.word_embeddings.weight"], weights[f"{told}.position_embeddings.weight"],
+            norm(f"{told}.LayerNorm", text), list(blocks("git.encoder.layer", TEXT_NAMES, text)), layer("output"),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{place} holds no GIT; give the folder of a saved one, as models/git-tiny.") from error
 
