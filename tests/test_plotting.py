@@ -116,6 +116,15 @@ DRAWN = {
             "'cat' looks most at the lower right (80%) and depends on no single patch",
         ],
     ),
+    "plot_heads": (
+        (
+            np.zeros((48, 48, 3), np.uint8),
+            np.array([[0.1, 0, 0.2, 0, 0, 0.3, 0.4], [0.5, 0, 0, 0.1, 0, 0.2, 0.2]]),
+            ["[CLS]", "cat"],
+        ),
+        {"titles": ["head 1", "head 2"]},
+        ["'cat' looks", "head 1: 20% on patches, most on the upper right; else most on cat", "else most on (class"],
+    ),
     "plot_pointing": (
         (
             {
@@ -321,6 +330,8 @@ def test_a_history_of_facts_shows_them_in_place_of_words():
         (lambda: plotting.plot_word_attention(PICTURES[0], ["a"], MAPS), "1 words and 2 maps; give"),
         (lambda: plotting.plot_word_attention(PICTURES[0], ["a"], MAPS[:1], MAPS), "1 words and 2 maps; give"),
         (lambda: plotting.plot_word_attention(PICTURES[0], [], MAPS[:0]), "no words to draw; choose"),
+        (lambda: plotting.plot_heads(PICTURES[0], MAPS[0], ["a"], titles=["h"]), "1 titles and 1 patches; give one"),
+        (lambda: plotting.plot_heads(PICTURES[0], MAPS[0], [], titles=["h"] * 3), "and 2 patches; give one title each"),
     ],
 )
 def test_lengths_that_differ_are_told(draw, told):

@@ -3,7 +3,7 @@
 Where there is nothing to draw, a sentence is returned that says so.
 """
 
-from helpers.plotting.attention import plot_edits, plot_pointing, plot_word_attention
+from helpers.plotting.attention import plot_edits, plot_heads, plot_pointing, plot_word_attention
 from helpers.plotting.charts import (
     plot_attention_rule,
     plot_attribute_counts,

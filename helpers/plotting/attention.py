@@ -1,6 +1,7 @@
-"""Figures of attention and occlusion: the patches of each word, the pointing game, the effects of edits."""
+"""Figures of attention and occlusion: each word's patches, heads, the pointing game, the effects of edits."""
 
 from collections.abc import Mapping, Sequence
+from math import isqrt
 from textwrap import fill
 from typing import Any
 
@@ -92,6 +93,49 @@ def plot_word_attention(
     )  # fmt: skip
     return figure.described(
         f"One picture, once for each word of its caption, with the patches marked: {'; '.join(told)}."
+    )
+
+
+@styled
+def plot_heads(image: Any, shares: np.ndarray, words: Sequence[str], *, titles: Sequence[str]) -> DescribedFigure:
+    """What one position of GIT looks at, a panel for each head: patches, and below them all that is no patch.
+
+    Args:
+        image: the picture as the model sees it, (height, width, 3).
+        shares: of the attention, (heads, 1 + patches + words), where the patches are a square.
+        words: the tokens so far.
+        titles: one for each head.
+
+    Raises:
+        CaptioningError: there is not one title for each head, or the patches are no square.
+    """
+    shares, picture = np.asarray(shares), np.asarray(image)
+    patches = shares.shape[1] - 1 - len(words)
+    side = isqrt(max(patches, 0))
+    if len(shares) != len(titles) or side < 1 or side * side != patches:
+        given = f"{len(shares)} heads, {len(titles)} titles and {patches} patches"
+        raise CaptioningError(f"There are {given}; give one title each, and a square of patches.")
+    gray, maps = 255 - 0.6 * (255 - picture.mean(axis=2)), shares[:, 1 : 1 + patches].reshape(-1, side, side)
+    others, names = np.delete(shares, np.s_[1 : 1 + patches], axis=1), ["(class token)", *words]
+    height, told = 2.6 + 0.2 * len(names), []
+    ratios = {"height_ratios": [2.2, height - 2.2]}
+    figure, axes = new_figure(2.5 * len(shares), height, 2 * len(shares), len(shares), gridspec_kw=ratios)
+    for ax, bars, title, values, rest in zip(axes, axes[len(shares) :], titles, maps, others, strict=False):
+        ax.set(xticks=[], yticks=[], frame_on=False)
+        ax.set_title(title, fontsize=10, loc="center")
+        _draw_map(ax, gray, values, max(values.max(), 4 * values.mean()), GREEN, f"on patches {values.sum():.0%}")
+        bars.barh(np.arange(len(names)), rest, color=BLUE)
+        bars.set(xlim=(0, max(others.max() * 1.05, 0.1)), ylim=(len(names) - 0.5, -0.5))
+        bars.set_yticks(range(len(names)), names if bars is axes[len(shares)] else [], fontsize=9)
+        most = names[int(rest.argmax())]
+        told.append(
+            f"{title}: {values.sum():.0%} on patches, most on the {_place_of_most(values)}; else most on {most}"
+        )
+    figure.supxlabel("share of the attention on what is no patch", fontsize=9)
+    columns = {title: [f"{share:.3f}" for share in rest] for title, rest in zip(titles, others, strict=True)}
+    table = [{"looked at": name} | {title: columns[title][i] for title in titles} for i, name in enumerate(names)]
+    return figure.described(
+        f"The same picture for each head, with what {words[-1]!r} looks at. {'; '.join(told)}.", table
     )
 
 
