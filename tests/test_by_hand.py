@@ -141,8 +141,10 @@ def test_the_captions_are_those_of_generate(git, library, pictures):
         assert by_hand.write(next_logits, 2, 3, 5) == expected[:5]
 
 
-@pytest.mark.parametrize("config", ["{", "[]", "{}", (ROOT / BASE / "config.json").read_text(encoding="utf-8")])
-@pytest.mark.parametrize("weights", [None, b"no weights", save({})])
+@pytest.mark.parametrize(
+    "config", ["{", "[]", "{}", (ROOT / BASE / "config.json").read_text(encoding="utf-8")], ids=range(4)
+)
+@pytest.mark.parametrize("weights", [None, b"no weights", save({})], ids=["none", "damaged", "empty"])
 def test_a_folder_without_a_git_is_refused(config, weights, tmp_path):
     (tmp_path / "config.json").write_text(config, encoding="utf-8")
     if weights is not None:
