@@ -87,7 +87,7 @@ def read_weights(folder: str | Path) -> Git:
             weights[f"{told}.word_embeddings.weight"], weights[f"{told}.position_embeddings.weight"],
             norm(f"{told}.LayerNorm", text), list(blocks("git.encoder.layer", TEXT_NAMES, text)), layer("output"),
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{place} holds no GIT; give the folder of a saved one, as models/git-tiny.") from error
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from helpers import by_hand, checks
 from helpers.checks import by_hand as by_hand_checks
@@ -140,11 +141,16 @@ def test_the_captions_are_those_of_generate(git, library, pictures):
         assert by_hand.write(next_logits, 2, 3, 5) == expected[:5]
 
 
-def test_a_folder_without_a_git_is_refused(tmp_path):
-    for content in ("", "{", "{}", '{"vision_config": {"patch_size": 12}}'):
-        (tmp_path / "config.json").write_text(content, encoding="utf-8")
-        with pytest.raises(CheckpointError, match="holds no GIT; give"):
-            by_hand.read_weights(tmp_path)
+@pytest.mark.parametrize(
+    "config", ["{", "[]", "{}", (ROOT / BASE / "config.json").read_text(encoding="utf-8")], ids=range(4)
+)
+@pytest.mark.parametrize("weights", [None, b"no weights", save({})], ids=["none", "damaged", "empty"])
+def test_a_folder_without_a_git_is_refused(config, weights, tmp_path):
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+    if weights is not None:
+        (tmp_path / "model.safetensors").write_bytes(weights)
+    with pytest.raises(CheckpointError, match="holds no GIT; give"):
+        by_hand.read_weights(tmp_path)
 
 
 def test_it_is_torch_alone():
