@@ -195,6 +195,7 @@ def short(value: Any) -> str:
         return f"{value:.4g}"
     text = reprlib.Repr()
     text.maxstring = text.maxother = 90
+    text.repr_Tensor = text.repr_ndarray = lambda inside, _: short(inside)
     return text.repr(value)
 
 
