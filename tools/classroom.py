@@ -37,8 +37,10 @@ CARRIED = (
 )  # fmt: skip
 SHARED = 4  # cells of the course by which a notebook is known; some stand in several
 COLUMNS = ("file", "notebook", "exercise", "check", "verdict", "note")
-# What the tests of the checks hand to an exercise, too: with these, each of them runs alone.
-BEFORE = """from helpers.creatures import attribute_columns
+# What the tests of the checks hand to an exercise, too: with these, each of them runs alone, those of notebook 8 on the
+# steps of helpers.by_hand.
+BEFORE = """from helpers.by_hand import *
+from helpers.creatures import attribute_columns
 from helpers.data import load_captions
 from helpers.families import load_processor
 
