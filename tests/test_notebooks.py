@@ -22,6 +22,7 @@ from helpers.reading.locate import fingerprint_of_weights
 from helpers.settings import Settings
 from tools import exercises, results
 from tools import notebooks as tool
+from tools.minutes import timed
 
 PATHS = tool.paths()
 COURSE = [path for path in PATHS if int(path.name[:2]) <= 5]
@@ -290,8 +291,8 @@ def test_shown_figures_equal_the_measured_ones():
         assert results.rendered(text, measured) == text
         assert "<!-- results:" in text
     for path in PATHS:
-        opening = tool.read(path).cells[0].source
-        assert results.timed(opening, measured["notebook_seconds"][path.stem]) == opening
+        notebook = tool.read(path)
+        assert timed(notebook, measured["notebook_seconds"][path.stem]) == notebook.cells[0].source
 
 
 def test_colab_keeps_its_torch_and_numpy():

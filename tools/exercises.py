@@ -83,21 +83,6 @@ def without_solutions(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def study_minutes(notebook: NotebookNode) -> tuple[int, int]:
-    """Minutes to read a notebook and to do its exercises, by rule and not measured on people, in steps of five.
-
-    Reading: 200 words and 12 lines of code a minute. An exercise takes 5 minutes, and one more for each line of its
-    folded solution if it has a check.
-    """
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and not cell.id.startswith("exercise")]
-    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    lines = sum(bool(line.strip()) for cell in cells[1:] for line in cell.source.splitlines())
-    written = sum(bool(line.strip()) for _, code in with_checks(notebook) for line in code.splitlines())
-    reading = len(FOLDED.sub("", text).split()) / 200 + lines / 12
-    solving = 5 * len(re.findall(r"^\*\*\d+\. ", text, re.MULTILINE)) + written
-    return tuple(max(5, 5 * round(minutes / 5)) for minutes in (reading, solving))
-
-
 def names(notebook: NotebookNode) -> list[str]:
     """The checks of a notebook's exercises, in order."""
     return [re.findall(r"check_\w+(?=\()", cell.source)[-1] for cell, _ in with_checks(notebook)]

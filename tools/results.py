@@ -6,7 +6,6 @@ It reads what `make run` wrote to artifacts/. Prose is typed by hand; every meas
 import argparse
 import ast
 import json
-import math
 import platform
 import re
 import statistics
@@ -20,8 +19,8 @@ import torch
 from helpers.metrics import METRICS
 from helpers.paths import ROOT, artifacts_folder
 from tools import fresh
-from tools.exercises import study_minutes
 from tools.machine import measured, processor_name
+from tools.minutes import minutes, rows_timed, study_table, timed
 from tools.notebooks import paths, read, write
 from tools.rescore import read_captions, rescored
 
@@ -91,11 +90,6 @@ def file_map(*folders: str) -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
-def minutes(seconds: float) -> int:
-    """Seconds as whole minutes, rounded up, at least one."""
-    return max(1, math.ceil(seconds / 60))
-
-
 def table(systems: dict, metrics: list[str]) -> str:
     """Systems in the order of `NAMES`, with the value of each metric, as a Markdown table."""
     lines = [f"| captions | {' | '.join(METRICS[m].label for m in metrics)} |", "| --- " * (len(metrics) + 1) + "|"]
@@ -120,20 +114,6 @@ def development_table(development: dict) -> str:
         )
         lines.append(f"| {NAMES[name]} | {right} | {lowest} |")
     return "\n".join(lines)
-
-
-def study_table(seconds: dict[str, float]) -> str:
-    """Minutes of the machine, for reading and for exercises, of each notebook, of the short way and of all."""
-    rows = {}
-    for path in paths():
-        notebook = read(path)
-        name = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-        rows[name] = (minutes(seconds.get(path.stem, 0)), *study_minutes(notebook))
-    for name, those in {"the short way: 1, 3, 5": r"[135]\.", "all": r"\d"}.items():
-        chosen = [row for title, row in rows.items() if re.match(those, title)]
-        rows[name] = tuple(map(sum, zip(*chosen, strict=True)))
-    lines = [f"| {' | '.join(map(str, (name, *row)))} |" for name, row in rows.items()]
-    return "\n".join(["| minutes | machine | reading | exercises |", "| --- | --- | --- | --- |", *lines])
 
 
 def blocks(results: dict) -> dict[str, str]:
@@ -223,15 +203,7 @@ def rendered(text: str, results: dict) -> str:
     for name, content in blocks(results).items():
         pattern = BLOCK.format(name=name)
         text = re.sub(pattern, lambda hit, new=content: f"{hit[1]}{new}\n{hit[3]}", text, flags=re.DOTALL)
-    for stem, seconds in results["notebook_seconds"].items():
-        text = re.sub(rf"(notebooks/{stem}\.ipynb\).*?)\d+ min", rf"\g<1>{minutes(seconds)} min", text)
-    return text
-
-
-def timed(opening: str, seconds: float) -> str:
-    """A notebook's opening with its time written anew."""
-    count = minutes(seconds)
-    return re.sub(r"It takes about \d+ minutes?", f"It takes about {count} minute{'s' * (count != 1)}", opening)
+    return rows_timed(text, results["notebook_seconds"])
 
 
 def main(arguments: list[str]) -> None:
@@ -249,7 +221,7 @@ def main(arguments: list[str]) -> None:
     for path in paths():
         if path.stem in results["notebook_seconds"]:
             notebook = read(path)
-            notebook.cells[0].source = timed(notebook.cells[0].source, results["notebook_seconds"][path.stem])
+            notebook.cells[0].source = timed(notebook, results["notebook_seconds"][path.stem])
             write(notebook, path)
     picture = artifacts_folder() / "test-captions.png"
     (ROOT / "docs" / picture.name).write_bytes(picture.read_bytes())
