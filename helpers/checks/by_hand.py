@@ -114,6 +114,7 @@ check_softmax = _step(
     lambda n, git, row: [(n(2, 3, 4),), (tensor([[1e3, 1e3 + 1, 998], [-1e3, -1002, -torch.inf]]),), (row @ row.mT,)],
     "Shares that add up to 1, also of scores whose power would be infinite.",
     ("dim=-1", "dim=-2", "Do your columns add up to 1, and not your rows?"),
+    ("(scores - highest).exp()", "scores.exp()", "Did you subtract the largest? e to a large number is infinite."),
     ("powers.sum(dim=-1, keepdim=True)", "powers.sum()", "Does all together add up to 1, and not each row?"),
 )
 
@@ -128,6 +129,7 @@ check_attend = _step(
     ("** 0.5", "", "Did you divide by the width and not by its root?"),
     ("/ queries.shape[-1] ** 0.5", "", "Did you forget to divide by the root of the width?"),
     ("softmax(scores)", "softmax(scores.mT).mT", "Did you take the softmax over those who look?"),
+    ('scores.masked_fill(~mask, float("-inf"))', "scores", "Did you use the mask, before the softmax?"),
     ("~mask", "mask", "Is your mask upside down? True means that it may be looked at."),
     ('masked_fill(~mask, float("-inf"))', "add(mask)", "Did you add the mask as 0 and 1? That forbids nothing."),
 )
@@ -141,6 +143,11 @@ check_several_heads = _step(
     ],
     "Heads look for themselves, side by side, and are joined in order.",
     ("mixed.transpose(1, 2).flatten(2)", "mixed.reshape(x.shape)", "Did you join the heads without transposing back?"),
+    (
+        "row.unflatten(-1, (block.heads, -1)).transpose(1, 2)",
+        "row.reshape(len(row), block.heads, row.shape[1], -1)",
+        "Did you split by reshaping alone? Cut the last axis, then transpose.",
+    ),
     (
         "(block.heads, -1)).transpose(1, 2)",
         "(-1, block.heads)).permute(0, 3, 1, 2)",
@@ -173,6 +180,7 @@ check_see = _step(
         "    return row",
         "Is `to_text` there?",
     ),
+    ("layer_norm(row, *git.to_text_norm)", "row", "Did you forget the last norm?"),
 )
 
 check_embed_tokens = _step(
@@ -192,6 +200,7 @@ check_mask_of = _step(
     lambda n, git, row: [(3, 4), (5, 2), (1, 6), (65, 9)],
     "Words see the picture and what was said; the picture sees itself.",
     ("    mask[:picture, :picture] = True\n", "", "May a patch look at the patches behind it?"),
+    (".tril()", "", "May a word look at later words?"),
     (".tril()", ".triu()", "Is your mask upside down? Row i tells whom position i may look at."),
     (".tril()", ".tril(-1)", "May a word look at itself?"),
     ("[:picture, :picture]", "[:picture]", "May the picture look at the words? Then it would hold the answer."),
@@ -232,6 +241,11 @@ check_loss_of = _step(
     ],
     "Each token is predicted from those before it, and padding does not count.",
     ("logs[:, :-1], ids[:, 1:]", "logs[:, 1:], ids[:, 1:]", "Did you shift? Position t predicts token t + 1."),
+    (
+        "logs, following = logs[:, :-1], ids[:, 1:]",
+        "following, attention_mask = ids, torch.nn.functional.pad(attention_mask, (1, 0))",
+        "Did you shift? Position t predicts token t + 1.",
+    ),
     ("[counted].mean()", ".mean()", "Did you count the padding?"),
     ("-right[counted]", "right[counted]", "Did you forget the minus?"),
 )

@@ -28,7 +28,13 @@ def check_matching(matching: Callable[[Columns, dict[str, str]], list[int]]) -> 
         "bag": ["red", "red", "none", "red", "none"],
         "legs": [*"24422"],
     }
-    wanted = [{"hat": "cap", "legs": "2"}, {"bag": "none", "legs": "4"}, {"hat": "none"}, {"legs": "2", "bag": "blue"}]
+    wanted = [
+        {"hat": "cap", "legs": "2"},
+        {"bag": "none", "legs": "4"},
+        {"hat": "none"},
+        {"bag": "blue"},
+        {},
+    ]
     mistakes = [
         (lambda columns, wanted: solution(columns, wanted, any), "Is one wanted value enough? Every one has to hold."),
         (lambda columns, wanted: solution(columns, wanted)[:1], "Did you stop at the first row that matches?"),
@@ -105,6 +111,7 @@ def check_pieces(pieces: Callable[[str, set[str]], list[str]]) -> Verdict:
         ("hats", {"hats", "hat", "##s"}),
         ("unhat", {"un", "unh", "##hat", "##a", "##t"}),
         ("hater", {"hat", "er", "##e", "##t"}),
+        ("hatx", {"hat", "ha", "##tx"}),  # the longest first, also where a shorter one would lead further
     ]
     mistakes = [
         (lambda *case: solution(*case, mark=""), "Did you look for later pieces without ##?"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from helpers.checks.verdicts import Verdict, almost, check, difference, not_yet, right, tried
-from helpers.creatures import attributes_of, captions_of, judge, random_creature
+from helpers.creatures import attributes_of, captions_of, facts_of, judge, random_creature
 from helpers.metrics import align_words, word_errors
 
 BY_HAND = ("a square creature, all red, that frowns", "a red creature that frowns and has wings")
@@ -134,7 +134,10 @@ def check_interval(interval: Callable[[list[float], int, int], tuple[float, floa
     # Of the last, no mean is below 0, as the end of a formula's interval would be.
     cases = [(skewed, 4000, 3), (few, 4000, 8), ([0.0] * 9 + [3.0], 4000, 5)]
     mistakes = [
-        (lambda values, *_: [np.mean(values)] * 2, "Each mean is the same. Did you draw without repetition?"),
+        (
+            lambda values, *_: [np.mean(values)] * 2,
+            "The means hardly differ. Draw as many as there are values, with repetition.",
+        ),
         (lambda values, *_: np.quantile(values, (0.025, 0.975)).tolist(), "Are these single values? Take means."),
         (lambda *case: solution(*case, low=0.05), "Did you keep 90 %? For 95 %, leave out 2.5 % on each side."),
         (lambda *case: solution(*case)[::-1], "Did you swap the ends?"),
@@ -142,9 +145,11 @@ def check_interval(interval: Callable[[list[float], int, int], tuple[float, floa
     shows = "Drawing alone, without a formula, tells how far a mean might have moved with other pictures."
     verdict = tried(given if callable(interval) else interval, solution, cases, shows, mistakes, bound=0.055)
     if verdict:
-        first, again, other = (given(skewed, 4000, seed) for seed in (1, 1, 2))
+        first, again, other = (given(skewed, 4000, seed) for seed in (1, 1, 90_000))
         if difference(again, first, 0) or not difference(other, first, 0):
             return almost("The same seed has to give the same draws, and another one others. Do you use it?")
+        if difference(*given(skewed, 1, 3), 0):
+            return almost("The mean of one sample is both ends. Do you draw as many samples as `repeats` says?")
     return verdict
 
 
@@ -165,7 +170,8 @@ def check_contradiction(good_score: str, good_facts: str) -> Verdict:
     if first.all_right and second.wrong:
         return almost("Did you swap the two?")
     if not second.all_right:
-        return almost(f"In good_facts not everything is right: {second}.")
+        unknown = f"; unknown words: {', '.join(facts_of(good_facts).unknown)}" if second.unknown else ""
+        return almost(f"In good_facts not everything is right: {second}{unknown}.")
     if first.right or first.left_out:
         return almost(f"In good_score every part should be named, with another value: {first}.")
     if low >= average:

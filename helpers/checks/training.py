@@ -1,7 +1,7 @@
 """Checks of notebook 3: captions at other pictures, epochs for so many steps, a training step, a loss of parts."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,16 @@ from helpers.checks.verdicts import Verdict, check, tried
 from helpers.transforms import IGNORED
 
 Batch, Parts = dict[str, torch.Tensor], list[tuple[torch.Tensor, torch.Tensor]]
-OTHERS, OWN = "at each picture the caption of another", "at some picture the caption that it had"
-STRANGE, MIXED = "pictures that were not there", "captions that were not there, or one twice"
+
+
+class Seen(str):
+    """What a batch is found to be, in words that stand in a sentence without quotation marks."""
+
+    __repr__ = str.__str__
+
+
+OTHERS, OWN = Seen("at each picture the caption of another"), Seen("at some picture the caption that it had")
+STRANGE, MIXED = Seen("pictures that were not there"), Seen("captions that were not there, or one twice")
 
 
 @check
@@ -27,10 +35,10 @@ def check_with_other_pictures(with_other_pictures: Callable[[Batch], Batch]) -> 
         batch = {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
         batch["labels"] = ids.masked_fill(mask == 0, IGNORED)
         before = _captions(batch)
-        if not isinstance(made := with_other_pictures(batch), dict):
+        if not isinstance(made := with_other_pictures(batch), Mapping):
             return made
         if made.keys() != batch.keys() or _captions(batch) != before:
-            return "other parts than the batch has, or the batch itself, changed"
+            return Seen("other parts than the batch has, or the batch itself, changed")
         if (after := _captions(made)).keys() != before.keys():
             return STRANGE
         if any(after[picture] == before[picture] for picture in before):
@@ -38,7 +46,10 @@ def check_with_other_pictures(with_other_pictures: Callable[[Batch], Batch]) -> 
         return OTHERS if sorted(after.values()) == sorted(before.values()) else MIXED
 
     mistakes = [
-        (lambda pictures: OWN, "Did both move alike, or in an order of chance, which may leave some in place?"),
+        (
+            lambda pictures: OWN,
+            "Did both move alike, or in an order that may leave one in place, as of chance?",
+        ),
         (lambda pictures: STRANGE, "Did you go along another dimension than the first, that of the batch?"),
         (lambda pictures: MIXED, "A caption is three tensors: input_ids, attention_mask, labels. Did all move alike?"),
     ]
@@ -88,8 +99,8 @@ def check_training_step(training_step: Callable[..., float]) -> Verdict:
         for _ in range(steps):
             batch = tuple(torch.randn(rows, width, generator=numbers) for width in (3, 2))
             losses.append(step(model, batch, optimizer, loss_of))
-        held = sum(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in losses)
-        return None if None in losses else {"losses": losses, "weights": model.weight.data, "graphs kept": held}
+        held = sum(isinstance(loss, torch.Tensor) for loss in losses)
+        return None if None in losses else {"losses": losses, "weights": model.weight.data, "tensors returned": held}
 
     def solution(model: Any, batch: Any, optimizer: Any, loss_of: Any, order: str = "bsz", item: bool = True) -> Any:
         loss = loss_of(model, batch)

@@ -22,6 +22,7 @@ def check_least_sure(least_sure: Callable[[Sequence[float], float], Sequence[int
         ([0.62, 0.55, 0.71, 0.4], 0.25),
         ([0.3, 0.1, 0.25, 0.2, 0.6, 0.5], 0.5),
         ([0.8, 0.7, 0.9], 1.0),
+        ([0.5, 0.9, 0.5, 0.7], 0.5),  # two that are alike
     ]
     mistakes = [
         (lambda sure, share: solution([-each for each in sure], share), "Are these the surest ones?"),
@@ -42,18 +43,22 @@ def check_named_share(named_share: Callable[[Sequence[str], Sequence[Sequence[st
     def words(text: str) -> list[str]:
         return re.findall(r"\w+", text.lower())
 
-    def solution(captions: Sequence[str], keywords: Sequence[Sequence[str]], split: Callable = words) -> list[float]:
+    def solution(
+        captions: Sequence[str], keywords: Sequence[Sequence[str]], split: Callable = words, fold: Callable = str.lower
+    ) -> list[float]:
         pairs = zip(captions, keywords, strict=True)
-        return [sum(word.lower() in split(text) for word in wanted) / len(wanted) for text, wanted in pairs]
+        return [sum(fold(word) in split(text) for word in wanted) / len(wanted) for text, wanted in pairs]
 
     cases = [
         (["one cat", "Snow!", "(a carpet)"], [["two", "cat", "car"], ["snow", "ice"], ["Carpet", "pet"]]),
         (["evergreen trees", "a Red bird, and a red ball."], [["trees", "green"], ["red", "ball", "bird", "boat"]]),
-        (["two kites"], [["Two", "green", "kites", "kite", "sky"]]),
+        (["two kites, one tree"], [["Two", "green", "kites", "kite", "sky"]]),
+        (["¡Dos árboles!"], [["árboles", "uno"]]),
     ]
     mistakes = [
         (lambda said, wanted: solution(said, wanted, str.lower), 'Are parts of words counted? A "carpet" is no "pet".'),
         (lambda said, wanted: solution(said, wanted, lambda text: text.lower().split()), "Do commas stay on words?"),
+        (lambda said, wanted: solution(said, wanted, fold=str), "Do capital letters count in your keywords?"),
         (
             lambda said, wanted: solution([" ".join(each) for each in wanted], [words(text) for text in said]),
             "Is this a share of the caption's words? Divide by the number of keywords.",
@@ -89,6 +94,10 @@ def check_token_accuracy(token_accuracy: Callable[..., float]) -> Verdict:
     mistakes = [
         (lambda said, ids, real, at: share(said[:, at:] == ids, real), "Is a place compared with its own token?"),
         (lambda said, ids, real, at: share(said[:, at:-1] == ids[:, 1:], real[:, 1:] >= 0), "Is padding counted?"),
+        (
+            lambda said, ids, real, at: share(said[:, at:-1] == ids[:, 1:], real[:, :-1]),
+            "Is the mask moved with the labels?",
+        ),
         (
             lambda said, ids, real, at: share(said[:, : ids.shape[1] - 1] == ids[:, 1:], real[:, 1:]),
             "Are these the picture's positions? The caption's come after them.",
