@@ -210,11 +210,11 @@ def short(value: Any) -> str:
 
 def _alike(function: Callable[..., Any], wrong: Callable[..., Any], cases: Sequence[Any], bound: float) -> bool:
     """Whether a wrong solution gives what the learner's function gives, in every case that both can do."""
+    compared = []
     for case in cases:
         with contextlib.suppress(Exception):
-            if difference(function(*copy.deepcopy(case)), wrong(*copy.deepcopy(case)), bound):
-                return False
-    return True
+            compared.append(difference(function(*copy.deepcopy(case)), wrong(*copy.deepcopy(case)), bound))
+    return bool(compared) and not any(compared)
 
 
 def _said_by(error: BaseException) -> str:
