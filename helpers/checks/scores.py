@@ -172,6 +172,14 @@ def check_interval(interval: Callable[[list[float], int, int], tuple[float, floa
     return verdict
 
 
+def rate_of_others() -> float:
+    """The word error rate of captions of a hundred other creatures, against the references of `ROUND`."""
+    rng = random.Random(0)
+    others = [captions_of(random_creature(rng))[0] for _ in range(100)]
+    errors, words = word_errors(others, [captions_of(ROUND)] * 100).sum(axis=0)
+    return errors / words
+
+
 @check
 def check_contradiction(good_score: str, good_facts: str) -> Verdict:
     """Two captions of `ROUND`, scored against its nearest reference: every fact wrong, and every fact right.
@@ -180,10 +188,8 @@ def check_contradiction(good_score: str, good_facts: str) -> Verdict:
     """
     if not all(isinstance(text, str) and text.strip() for text in (good_score, good_facts)):
         return not_yet("A caption is missing.")
-    rng = random.Random(0)
-    others = [captions_of(random_creature(rng))[0] for _ in range(100)]
-    errors, words = word_errors([good_score, good_facts, *others], [captions_of(ROUND)] * 102).T
-    (low, high), average = errors[:2] / words[:2], errors[2:].sum() / words[2:].sum()
+    errors, words = word_errors([good_score, good_facts], [captions_of(ROUND)] * 2).T
+    (low, high), average = errors / words, rate_of_others()
     first, second = judge(good_score, ROUND), judge(good_facts, ROUND)
     beyond = f"captions of other creatures have {average:.3f} on average"
     if first.all_right and second.wrong:
