@@ -21,13 +21,11 @@ ROUND = attributes_of("a round creature, all green, that smiles and has long ear
 def check_faults(faults: Callable[[dict[str, str], dict[str, str]], tuple[int, int, int]]) -> Verdict:
     """`faults(named, truth)`, both part → value of what is there: how many are wrong, left out, invented."""
 
-    def counts(named: dict[str, str], truth: dict[str, str], of: str = "wli") -> tuple[int, ...]:
+    def solution(named: dict[str, str], truth: dict[str, str], of: str = "wli") -> tuple[int, ...]:
+        # l and i: parts of one alone; a: facts that are true and not named, b: facts that are named and not true
         found = {"l": len(truth.keys() - named), "i": len(named.keys() - truth)}
         found |= {"a": len(truth.items() - named.items()), "b": len(named.items() - truth.items())}
         return tuple({"w": found["a"] - found["l"], **found}[each] for each in of)
-
-    def solution(named: dict[str, str], truth: dict[str, str]) -> tuple[int, ...]:
-        return counts(named, truth)
 
     def facts(text: str) -> dict[str, str]:
         return dict(fact.split("=") for fact in text.split())
@@ -35,14 +33,15 @@ def check_faults(faults: Callable[[dict[str, str], dict[str, str]], tuple[int, i
     blue, green = facts("color=blue horns=one wings=wings"), facts("color=green ears=long tail=curly mouth=open")
     red, square = facts("color=red ears=round tail=curly"), facts("color=red body=round tail=spiky")
     cases = [(blue, green), (red, square), ({}, red), (square, dict(reversed(square.items())))]
-    needs_both, named = "Did you count as wrong what is left out or invented, too?", "Its part is named."
+    twice = "Did you count a wrong fact as left out or invented, too? Its part is named."
+    wider = "Did you count as wrong what is left out or invented, too? A wrong fact needs its part in both."
     asked = {
         "wil": "Did you swap what is left out and what is invented?",
         "lwi": "Did you swap what is wrong and what is left out?",
-        **{f"w{of}": f"Did you count a wrong fact as left out or invented, too? {named}" for of in ("ai", "lb", "ab")},
-        **{f"{a}{b}{c}": f"{needs_both} A wrong fact needs its part in both." for a, b, c in product("ab", "la", "ib")},
+        **dict.fromkeys(("wai", "wlb", "wab"), twice),
+        **dict.fromkeys(("".join(each) for each in product("ab", "la", "ib")), wider),
     }
-    mistakes = [(partial(counts, of=of), question) for of, question in asked.items()]
+    mistakes = [(partial(solution, of=of), question) for of, question in asked.items()]
     return tried(faults, solution, cases, "Each fault is counted once: wrong, left out or invented.", mistakes)
 
 
