@@ -22,22 +22,21 @@ def check_matching(matching: Callable[[Columns, dict[str, str]], list[int]]) -> 
         rows = range(len(columns["hat"]))
         return [i for i in rows if enough(columns[name][i] == value for name, value in wanted.items())]
 
+    def one_name(columns: Columns, wanted: dict[str, str], place: int = 0) -> list[int]:
+        return solution(columns, dict([[*wanted.items()][place]]))
+
     # As in Pocket Creatures, one value may stand in two columns.
     hats = {
         "hat": ["cap", "none", "cap", "cap", "none"],
         "bag": ["red", "red", "none", "red", "none"],
         "legs": [*"24422"],
     }
-    wanted = [
-        {"hat": "cap", "legs": "2"},
-        {"bag": "none", "legs": "4"},
-        {"hat": "none"},
-        {"bag": "blue"},
-        {},
-    ]
+    wanted = [{"hat": "cap", "legs": "2"}, {"bag": "none", "legs": "4"}, {"hat": "none"}, {"bag": "blue"}, {}]
     mistakes = [
         (lambda columns, wanted: solution(columns, wanted, any), "Is one wanted value enough? Every one has to hold."),
         (lambda columns, wanted: solution(columns, wanted)[:1], "Did you stop at the first row that matches?"),
+        (one_name, "Does only the first wanted name count?"),
+        (lambda *case: one_name(*case, -1), "Does only the last wanted name count?"),
         (
             lambda columns, wanted: [
                 i for i, row in enumerate(zip(*columns.values(), strict=True)) if {*wanted.values()} <= {*row}
@@ -57,12 +56,17 @@ def check_laziest(laziest: Callable[[Columns], dict[str, str]]) -> Verdict:
         return {name: of(values) for name, values in columns.items()}
 
     cases = [
-        ({"hat": ["top", "cap", "none", "cap"], "legs": ["4", "4", "6", "2"]},),
-        ({"age": ["b", "c", "b", "a", "b", "c"]},),
+        ({"hat": ["top", "none", "cap", "cap", "none", "cap"], "legs": [*"466264"]},),
+        ({"age": [*"bcbabc"]},),
         ({"hat": ["none"], "legs": ["2"], "age": ["a"]},),
     ]
     mistakes = [
         (lambda columns: solution(columns, lambda each: Counter(each).most_common(1)[0]), "Is the count still there?"),
+        (
+            lambda columns: solution(columns, lambda each: Counter(each).most_common(1)),
+            "Is it still a list of one pair?",
+        ),
+        (lambda columns: solution(columns, lambda each: min(each, key=each.count)), "Did you take the rarest value?"),
         (lambda columns: solution(columns, max), "Did you take the last in the alphabet? Count the values."),
         (lambda columns: solution(columns, lambda each: each[0]), "Did you take the first row's values?"),
     ]
@@ -83,6 +87,7 @@ def check_nearest(nearest: Callable[[Bits, Bits], list[int]]) -> Verdict:
     mistakes = [
         (lambda train, test: solution(test, train), "Is it one number for each of train? Give one for each of test."),
         (lambda train, test: solution(train, test, max, int.__eq__), "Did you count the bits that are the same?"),
+        (lambda train, test: solution(train, test, max), "Did you take the farthest of train? Take the nearest."),
         (
             lambda train, test: [sum(map(int.__ne__, *pair)) for pair in zip(train, test, strict=False)],
             "Did you compare rows of the same number only? A copy may stand anywhere.",
@@ -136,16 +141,18 @@ def check_padding_share(padding_share: Callable[[Sequence[int], int], float]) ->
 
     cases = [([4, 9, 2, 7, 3, 3, 8], 3), ([5, 1, 6, 2], 2), ([3, 8, 5], 1), ([2, 7, 4], 16)]
     mistakes = [
-        (
-            lambda lengths, size: solution(lengths, len(lengths)),
-            "Is every batch padded to the longest of all captions?",
-        ),
+        (lambda lengths, _: solution(lengths, len(lengths)), "Is every batch padded to the longest of all captions?"),
         (of_each, "Is that the mean of the batches' shares? A batch of more positions has to count for more."),
         (lambda *case: 1 - solution(*case), "Is that the share of tokens?"),
         (
             lambda lengths, size: 1 - sum(lengths) / sum(max(batch) * size for batch in batches(lengths, size)),
             "Is the last batch counted as full? It may hold fewer captions.",
         ),
+        (
+            lambda lengths, size: solution(lengths[: len(lengths) // size * size], size),
+            "Did you drop the last batch? It counts, also where it holds fewer captions.",
+        ),
+        (lambda lengths, size: solution(sorted(lengths), size), "Did you sort the captions? Keep their order."),
     ]
     return tried(padding_share, solution, cases, "Each batch is as wide as its own longest caption.", mistakes)
 
@@ -154,11 +161,10 @@ def check_padding_share(padding_share: Callable[[Sequence[int], int], float]) ->
 def check_pad_to_square(pad_to_square: Callable[[Image.Image], Image.Image]) -> Verdict:
     """`pad_to_square(picture)`, RGB: the picture in the middle of a white square as wide as its longer side."""
 
-    def solution(picture: Image.Image, color: str = "white", corner: bool = False) -> Image.Image:
+    def solution(picture: Image.Image, color: str = "white", step: int = 1, share: int = 2) -> Image.Image:
         side = max(picture.size)
         square = Image.new("RGB", (side, side), color)
-        left, top = [0 if corner else (side - length) // 2 for length in picture.size]
-        square.paste(picture, (left, top))
+        square.paste(picture, tuple((side - length) // share for length in picture.size[::step]))
         return square
 
     def cropped(picture: Image.Image) -> Image.Image:
@@ -170,7 +176,9 @@ def check_pad_to_square(pad_to_square: Callable[[Image.Image], Image.Image]) -> 
     cases = [(Image.frombytes("RGB", (w, h), draw.randbytes(3 * w * h)),) for w, h in sizes]
     mistakes = [
         (lambda picture: picture.resize([max(picture.size)] * 2), "Did you stretch it? Its shape should stay."),
-        (lambda picture: solution(picture, corner=True), "Does it stand in the corner? Move it to the middle."),
+        (lambda picture: solution(picture, share=99), "Does it stand in the corner? Move it to the middle."),
+        (lambda picture: solution(picture, share=1), "Did you halve what is left? Half of it goes to each side."),
+        (lambda picture: solution(picture, step=-1), "Did you swap the two places? `paste` takes left, then top."),
         (lambda picture: solution(picture, "black"), "Is the rest black? Make it white."),
         (cropped, "Did you cut something off? The square is as wide as the longer side."),
     ]
@@ -219,6 +227,7 @@ def check_labels(labels_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
             lambda ids, mask: ids.masked_fill(ids == ids[0, -1], IGNORED),
             "Did you go by the token? It may end a caption, too.",
         ),
+        (lambda ids, mask: ids.masked_fill(ids == 0, IGNORED), "Did you go by the token 0? Padding may be another."),
         (lambda ids, mask: ids * mask, "Did you multiply? What does not count has the label -100, not 0."),
     ]
     return tried(labels_of, solution, cases, "Padding counts no more, and the end token is still learnt.", mistakes)

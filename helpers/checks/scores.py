@@ -2,8 +2,8 @@
 
 import random
 from collections.abc import Callable
-from functools import cache
-from itertools import zip_longest
+from functools import cache, partial
+from itertools import product, zip_longest
 from numbers import Integral
 from typing import Any
 
@@ -21,27 +21,27 @@ ROUND = attributes_of("a round creature, all green, that smiles and has long ear
 def check_faults(faults: Callable[[dict[str, str], dict[str, str]], tuple[int, int, int]]) -> Verdict:
     """`faults(named, truth)`, both part → value of what is there: how many are wrong, left out, invented."""
 
-    def solution(named: dict[str, str], truth: dict[str, str]) -> tuple[int, int, int]:
-        wrong = sum(named.get(part, value) != value for part, value in truth.items())
-        return wrong, len(truth.keys() - named), len(named.keys() - truth)
+    def solution(named: dict[str, str], truth: dict[str, str], of: str = "wli") -> tuple[int, ...]:
+        # l and i: parts of one alone; a: facts that are true and not named, b: facts that are named and not true
+        found = {"l": len(truth.keys() - named), "i": len(named.keys() - truth)}
+        found |= {"a": len(truth.items() - named.items()), "b": len(named.items() - truth.items())}
+        return tuple({"w": found["a"] - found["l"], **found}[each] for each in of)
 
     def facts(text: str) -> dict[str, str]:
         return dict(fact.split("=") for fact in text.split())
 
-    def all_that_differ(named: dict[str, str], truth: dict[str, str]) -> tuple[int, int, int]:
-        return solution(named, truth)[0], len(truth.items() - named.items()), len(named.items() - truth.items())
-
     blue, green = facts("color=blue horns=one wings=wings"), facts("color=green ears=long tail=curly mouth=open")
     red, square = facts("color=red ears=round tail=curly"), facts("color=red body=round tail=spiky")
     cases = [(blue, green), (red, square), ({}, red), (square, dict(reversed(square.items())))]
-    mistakes = [
-        (lambda n, t: (solution(n, t)[0], *solution(t, n)[1:]), "Did you swap what is left out and what is invented?"),
-        (all_that_differ, "Did you count a wrong fact as left out or invented, too? Its part is named."),
-        (
-            lambda n, t: (len(t.items() - n.items()), *solution(n, t)[1:]),
-            "Did you count what is left out as wrong, too?",
-        ),
-    ]
+    twice = "Did you count a wrong fact as left out or invented, too? Its part is named."
+    wider = "Did you count as wrong what is left out or invented, too? A wrong fact needs its part in both."
+    asked = {
+        "wil": "Did you swap what is left out and what is invented?",
+        "lwi": "Did you swap what is wrong and what is left out?",
+        **dict.fromkeys(("wai", "wlb", "wab"), twice),
+        **dict.fromkeys(("".join(each) for each in product("ab", "la", "ib")), wider),
+    }
+    mistakes = [(partial(solution, of=of), question) for of, question in asked.items()]
     return tried(faults, solution, cases, "Each fault is counted once: wrong, left out or invented.", mistakes)
 
 
@@ -87,10 +87,10 @@ def check_word_errors(errors_of: Callable[[str, str], int]) -> Verdict:
         found = align_words(reference, caption)
         return found.substitutions + found.deletions + found.insertions
 
-    def table(wanted: str | list[str], said: str | list[str], swap: int = 1) -> int:
-        row = list(range(len(said) + 1))
+    def table(wanted: str | list[str], said: str | list[str], swap: int = 1, first: int = 1, left: int = 1) -> int:
+        row = [first * j for j in range(len(said) + 1)]
         for i, word in enumerate(wanted, 1):
-            above, row = row, [i]
+            above, row = row, [left * i]
             for j, other in enumerate(said, 1):
                 row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + swap * (word != other)))
         return row[-1]
@@ -109,6 +109,10 @@ def check_word_errors(errors_of: Callable[[str, str], int]) -> Verdict:
         (lambda a, b: len(set(a.split()) ^ set(b.split())), "Did you compare sets? Order and repetition count."),
         (lambda a, b: table(a.split(), b.split(), 2), "Does a substitution count 2? It is one error."),
         (table, "Did you compare letters? Split the texts into words."),
+        *(
+            (lambda a, b, edges=edges: table(a.split(), b.split(), 1, *edges), "Is the first row, or column, all 0?")
+            for edges in ((0, 1), (1, 0), (0, 0))
+        ),
     ]
     return tried(errors_of, solution, cases, "Your count is jiwer's, with empty and repeated words too.", mistakes)
 
@@ -129,6 +133,15 @@ def check_interval(interval: Callable[[list[float], int, int], tuple[float, floa
         ends = interval(*case)
         return ends.tolist() if hasattr(ends, "tolist") else ends
 
+    def where(looks_so: Callable[..., bool]) -> Callable[..., Any]:
+        """What was given, where it looks like a mistake whose draws cannot be repeated here."""
+
+        def ends_or_nothing(*case: Any) -> Any:
+            ends = given(*case)
+            return ends if np.shape(ends) == (2,) and looks_so(ends, solution(*case, low=0.001)) else None
+
+        return ends_or_nothing
+
     rng = np.random.default_rng(4)
     skewed, few = rng.gamma(1.6, 1.0, 25).round(2).tolist(), rng.normal(2, 0.77, 9).round(2).tolist()
     # Of the last, no mean is below 0, as the end of a formula's interval would be.
@@ -141,6 +154,11 @@ def check_interval(interval: Callable[[list[float], int, int], tuple[float, floa
         (lambda values, *_: np.quantile(values, (0.025, 0.975)).tolist(), "Are these single values? Take means."),
         (lambda *case: solution(*case, low=0.05), "Did you keep 90 %? For 95 %, leave out 2.5 % on each side."),
         (lambda *case: solution(*case)[::-1], "Did you swap the ends?"),
+        (where(lambda ends, _: ends[0] == ends[1]), "Are all samples the same? Seed once, before the loop."),
+        (
+            where(lambda ends, far: all(-0.01 < sign * (ends[k] - far[k]) < 0.7 for k, sign in ((0, -1), (1, 1)))),
+            "Are these the least and the largest mean? Leave out 2.5 % on each side.",
+        ),
     ]
     shows = "Drawing alone, without a formula, tells how far a mean might have moved with other pictures."
     verdict = tried(given if callable(interval) else interval, solution, cases, shows, mistakes, bound=0.055)
@@ -153,6 +171,14 @@ def check_interval(interval: Callable[[list[float], int, int], tuple[float, floa
     return verdict
 
 
+def rate_of_others() -> float:
+    """The word error rate of captions of a hundred other creatures, against the references of `ROUND`."""
+    rng = random.Random(0)
+    others = [captions_of(random_creature(rng))[0] for _ in range(100)]
+    errors, words = word_errors(others, [captions_of(ROUND)] * 100).sum(axis=0)
+    return errors / words
+
+
 @check
 def check_contradiction(good_score: str, good_facts: str) -> Verdict:
     """Two captions of `ROUND`, scored against its nearest reference: every fact wrong, and every fact right.
@@ -161,10 +187,8 @@ def check_contradiction(good_score: str, good_facts: str) -> Verdict:
     """
     if not all(isinstance(text, str) and text.strip() for text in (good_score, good_facts)):
         return not_yet("A caption is missing.")
-    rng = random.Random(0)
-    others = [captions_of(random_creature(rng))[0] for _ in range(100)]
-    errors, words = word_errors([good_score, good_facts, *others], [captions_of(ROUND)] * 102).T
-    (low, high), average = errors[:2] / words[:2], errors[2:].sum() / words[2:].sum()
+    errors, words = word_errors([good_score, good_facts], [captions_of(ROUND)] * 2).T
+    (low, high), average = errors / words, rate_of_others()
     first, second = judge(good_score, ROUND), judge(good_facts, ROUND)
     beyond = f"captions of other creatures have {average:.3f} on average"
     if first.all_right and second.wrong:

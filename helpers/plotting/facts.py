@@ -116,9 +116,8 @@ def plot_facts(systems: Mapping[str, Scores]) -> DescribedFigure | str:
     )
     middle.bar_label(bars, fmt="%.2f", padding=3, fontsize=10)
     middle.set_yticks(range(len(names)), [f"{name}  {i}" for i, name in enumerate(names, 1)], fontsize=10)
-    middle.set(
-        title="Wrong facts", xlabel="per caption", xlim=(0, 1.5 * max(0.1, *high)), ylim=(len(names) - 0.4, -0.6)
-    )
+    middle.set(title="Wrong facts", xlabel="per caption;\nin the order of\ncaptions right")
+    middle.set(xlim=(0, 1.5 * max(0.1, *high)), ylim=(len(names) - 0.4, -0.6))
     middle.locator_params(axis="x", nbins=3)
     _draw_orders(right, systems, orders, colors)
     right.set_ylim(middle.get_ylim())

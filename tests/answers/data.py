@@ -76,6 +76,12 @@ def squared(picture, color="white", place=lambda missing: missing // 2, side=max
     return square
 
 
+def offsets_swapped(picture):
+    square = Image.new("RGB", (max(picture.size),) * 2, "white")
+    square.paste(picture, ((square.width - picture.height) // 2, (square.height - picture.width) // 2))
+    return square
+
+
 def as_columns(values):
     return torch.tensor(values).view(3, 1, 1)
 
@@ -106,6 +112,7 @@ WRONG = {
         lambda columns: {name: Counter(values).most_common(1) for name, values in columns.items()},
         lambda columns: {name: Counter(values).most_common(1)[0] for name, values in columns.items()},
         lambda columns: {name: min(set(values), key=values.count) for name, values in columns.items()},
+        lambda columns: {name: Counter(values).most_common()[-1][0] for name, values in columns.items()},
         lambda columns: [Counter(values).most_common(1)[0][0] for values in columns.values()],
         lambda columns: Counter(value for values in columns.values() for value in values).most_common(1)[0][0],
     ],
@@ -114,6 +121,7 @@ WRONG = {
         empties_the_longer,
         lambda train, test: [min(sum(a != b for a, b in zip(x, y, strict=True)) for y in test) for x in train],
         lambda train, test: [max(sum(a == b for a, b in zip(x, y, strict=True)) for y in train) for x in test],
+        lambda train, test: [max(sum(a != b for a, b in zip(x, y, strict=True)) for y in train) for x in test],
         lambda train, test: [sum(a != b for a, b in zip(x, y, strict=True)) for y in train for x in test],
         lambda train, test: [min(sum(abs(sum(x) - sum(y)) for y in train) for _ in x) for x in test],
         lambda train, test: min(sum(a != b for a, b in zip(x, y, strict=True)) for y in train for x in test),
@@ -148,6 +156,7 @@ WRONG = {
         lambda picture: squared(picture, place=lambda missing: 0),
         lambda picture: squared(picture, place=lambda missing: missing),
         lambda picture: squared(picture, color="black"),
+        offsets_swapped,
         lambda picture: squared(picture, side=min),
         lambda picture: ImageOps.fit(picture, (max(picture.size),) * 2),
         lambda picture: squared(picture).convert("RGBA"),

@@ -24,8 +24,8 @@ def counters(named, truth):
     return [wrong, sum((true - said).values()) - wrong, sum((said - true).values()) - wrong]
 
 
-def table_of(wanted, said, *, swap=1, border=1):
-    table = [[border * (i + j) for j in range(len(said) + 1)] for i in range(len(wanted) + 1)]
+def table_of(wanted, said, *, swap=1, border=1, first=1):
+    table = [[border * (i + first * j) for j in range(len(said) + 1)] for i in range(len(wanted) + 1)]
     for i, j in itertools.product(range(1, len(wanted) + 1), range(1, len(said) + 1)):
         same = wanted[i - 1] == said[j - 1]
         diagonal = table[i - 1][j - 1] + (0 if same else swap)
@@ -58,6 +58,11 @@ def drawn(values, repeats, seed, *, ends=(0.025, 0.975), size=None):
 def without_repetition(values, repeats, seed):
     rng = random.Random(seed)
     means = sorted(sum(rng.sample(values, len(values))) / len(values) for _ in range(repeats))
+    return means[int(0.025 * repeats)], means[int(0.975 * repeats)]
+
+
+def seeded_inside(values, repeats, seed):
+    means = sorted(np.mean(random.Random(seed).choices(values, k=len(values))) for _ in range(repeats))
     return means[int(0.025 * repeats)], means[int(0.975 * repeats)]
 
 
@@ -100,6 +105,9 @@ WRONG = {
             len(truth.items() - named.items()),
             len(named.items() - truth.items()),
         ),
+        lambda named, truth: (len(named.items() - truth.items()), *counters(named, truth)[1:]),
+        lambda named, truth: (counters(named, truth)[0], len(truth.items() - named.items()), len(named.keys() - truth)),
+        lambda named, truth: [counters(named, truth)[k] for k in (1, 0, 2)],
         lambda named, truth: sum(counters(named, truth)),
         lambda named, truth: (1, 3, 2),
         lambda named, truth: dict(zip(("wrong", "left_out", "invented"), counters(named, truth), strict=True)),
@@ -124,6 +132,7 @@ WRONG = {
         lambda reference, caption: sum((Counter(reference.split()) - Counter(caption.split())).values()),
         in_words(lambda wanted, said: table_of(wanted, said, swap=2)),
         in_words(lambda wanted, said: table_of(wanted, said, border=0)),
+        in_words(lambda wanted, said: table_of(wanted, said, first=0)),
         in_words(lambda wanted, said: table_of(wanted, said) / max(1, len(wanted))),
         in_words(lambda wanted, said: str(table_of(wanted, said))),
         in_words(lambda wanted, said: table_of(wanted, said) / len(wanted)),
@@ -134,6 +143,8 @@ WRONG = {
         lambda values, repeats, seed: drawn(values, repeats, seed, ends=(0.05, 0.95)),
         lambda values, repeats, seed: drawn(values, repeats, seed, ends=(0.975, 0.025)),
         lambda values, repeats, seed: drawn(values, repeats, seed, size=20),
+        lambda values, repeats, seed: drawn(values, repeats, seed, ends=(0, 1 - 1 / repeats)),
+        seeded_inside,
         lambda values, repeats, seed: drawn(values, repeats, seed=0),
         lambda values, repeats, seed: drawn(values, repeats, seed=None),
         lambda values, repeats, seed: drawn(values, repeats, seed)[1] - drawn(values, repeats, seed)[0],
