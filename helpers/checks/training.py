@@ -143,8 +143,7 @@ def check_whole_loss(whole_loss: Callable[[Parts], Any]) -> Verdict:
         return torch.stack([joined([part]) for part in parts]).mean()
 
     def by_length(parts: Parts) -> torch.Tensor:
-        lengths = [len(labels) for _, labels in parts]
-        return sum(joined([part]) * length for part, length in zip(parts, lengths, strict=True)) / sum(lengths)
+        return sum(joined([part]) * len(part[1]) for part in parts) / sum(len(part[1]) for part in parts)
 
     wrong = [
         (mean_of_means, "Did you take the mean of the parts' means? Then a token of a short part counts more."),
