@@ -70,7 +70,7 @@ emoji: $(READY)
 base-model: $(READY)
 	$(BIN)/python -m tools.make_base_model
 
-# Badges and first cells from pyproject.toml; REPO=owner/name writes a new address there first.
+# Badges and first cells from pyproject.toml, links to the glossary; REPO=owner/name writes a new address there first.
 links: $(READY)
 	$(BIN)/python -m tools.notebooks links $(REPO)
 

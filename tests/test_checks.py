@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import os
 import re
 import time
@@ -75,6 +76,16 @@ def test_there_are_twenty_checks_and_each_has_its_exercise():
     used = [set(re.findall(r"check_\w+", cell)) for cell, _ in (param.values for param in EXERCISES)]
     assert set().union(*used) == set(NAMES)
     assert len(NAMES) >= 20
+
+
+@pytest.mark.parametrize("path", tool.paths(), ids=lambda path: path.stem)
+def test_an_exercise_has_two_hints_and_a_solution(path):
+    cells = tool.read(path).cells
+    for number, cell in enumerate(cells):
+        if exercises.checked(cell):
+            behind = itertools.takewhile(lambda each: each.cell_type == "markdown", cells[number + 1 :])
+            folds = re.findall(r"<summary>(.+?)</summary>", "\n".join(each.source for each in behind))
+            assert folds[:3] == ["A hint", "A second hint", "One solution"], cell.id
 
 
 @pytest.mark.parametrize(("cell", "solution"), EXERCISES)

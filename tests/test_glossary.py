@@ -1,41 +1,19 @@
-"""The glossary: each term in one sentence, with a notebook that uses it, under a heading that can be linked to."""
+"""The glossary: each term in one sentence, with a notebook that uses it, linked where the course first uses it."""
 
+import copy
 import re
 
 import pytest
 
+from tools import glossary
 from tools import notebooks as tool
+from tools.glossary import PAGE, anchor, written
 
-PAGE = tool.ROOT / "docs" / "glossary.md"
-ENTRY = re.compile(r"^### (.+)\n\n(.+?) \[(\d+\. [^]]+)\]\(\.\./notebooks/(\S+\.ipynb)\)$", re.MULTILINE)
-ENTRIES = ENTRY.findall(PAGE.read_text(encoding="utf-8"))
-TERMS = [term for term, *_ in ENTRIES]
-# Words that the notebooks write otherwise than in the plural or with a hyphen.
-WRITTEN = {
-    "attention mask": r"attention_mask",
-    "calibration": r"calibrat(ion|ed)",
-    "collapse": r"collapse[ds]?",
-    "embedding": r"embed(dings?|s)?",
-    "fine-tuning": r"fine-tun(ing|ed|es?)",
-    "leakage": r"leak(age|s)?",
-    "normalize": r"normalizes?",
-    "overfitting": r"overfit(ting)?",
-    "query, key and value": r"queries, keys and values|query",
-    "warm-up": r"warm-?up",
-    "Wilson's interval": r"Wilson('s interval)?",
-}
+ENTRIES = glossary.entries()
+TERMS = [entry.term for entry in ENTRIES]
+# They stand in code, titles and links to papers alone.
+UNLINKED = {"attention mask", "layer norm", "learning rate", "LoRA", "optimizer", "warm-up"}
 entries = pytest.mark.parametrize(("term", "says", "title", "file"), ENTRIES, ids=TERMS)
-
-
-def anchor(term):
-    """What GitHub makes of a heading."""
-    return re.sub(r"[^\w\- ]", "", term.lower()).replace(" ", "-")
-
-
-def written(term):
-    """The term as prose has it: also in the plural, and with spaces for hyphens or the reverse."""
-    plain = r"[- ]".join(map(re.escape, re.split(r"[- ]", term))) + "(e?s)?"
-    return re.compile(rf"(?<!\w)(?:{WRITTEN.get(term, plain)})(?!\w)", re.IGNORECASE)
 
 
 def test_every_heading_is_an_entry():
@@ -65,3 +43,30 @@ def test_an_entry_is_one_sentence_and_names_a_notebook_that_uses_the_term(term, 
     notebook = tool.read(tool.FOLDER / file)
     assert notebook.cells[0].source.splitlines()[0] == f"# {title}"
     assert written(term).search("\n".join(cell.source for cell in notebook.cells))
+
+
+def test_the_first_use_of_each_term_is_a_link_to_its_entry():
+    books = {path.name: tool.read(path) for path in tool.paths()}
+    before = copy.deepcopy(books)
+    assert glossary.link(books).keys() == set(TERMS) - UNLINKED
+    assert books == before, "`make links` writes them"
+
+
+def test_where_a_link_is_put():
+    def book(*texts):
+        return tool.nbformat.v4.new_notebook(cells=[tool.nbformat.v4.new_markdown_cell(text) for text in texts])
+
+    texts = [
+        "a token",
+        "# Tokens\n`token`, [token](x)\n\n```python\ntoken\n```\n\nTwo end tokens, *tokens* and tokens.",
+    ]
+    books = {"01.ipynb": book(*texts), "02.ipynb": book("", "A token.")}
+    assert glossary.link(books)["token"] == "01.ipynb"
+    for _ in range(2):
+        lines = books["01.ipynb"].cells[1].source.splitlines()
+        assert lines[-1] == (
+            "Two [end tokens](../docs/glossary.md#end-token), *[tokens](../docs/glossary.md#token)* and tokens."
+        )
+        assert "\n".join(lines[:-1]) == texts[1].rpartition("\n")[0]
+        assert books["02.ipynb"].cells[1].source == "A token."
+        glossary.link(books)

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from helpers.paths import ROOT, artifacts_folder
 from helpers.report import summary
+from tools import glossary
 
 FOLDER = ROOT / "notebooks"
 FIRST_CELL = """# @title Set up Colab: fetches the project and what it needs. On your own machine it does nothing.
@@ -92,15 +93,17 @@ def badge(name: str) -> str:
 
 
 def links(repository: str | None = None) -> None:
-    """Writes badges, folded first cells and who asks for a GPU; a new owner/name goes into pyproject.toml first."""
+    """Writes badges, first cells, who asks for a GPU, and links to the glossary; a new owner/name goes first."""
     if repository:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise SystemExit(f"{repository} is no address; give owner/name.")
         toml = ROOT / "pyproject.toml"
         text = toml.read_text(encoding="utf-8")
         toml.write_text(text.replace(f"github.com/{project()[0]}", f"github.com/{repository}"), encoding="utf-8")
+    books = {path.name: read(path) for path in paths()}
+    glossary.link(books)
     for path in paths():
-        notebook = read(path)
+        notebook = books[path.name]
         title, code = notebook.cells[0], next(cell for cell in notebook.cells if cell.cell_type == "code")
         title.source = re.sub(BADGE_PATTERN, lambda _, name=path.name: badge(name), title.source, count=1)
         code.source, code.metadata = first_cell(), FOLDED

@@ -4,7 +4,7 @@ A tuple holds the arguments of a call.
 """
 
 from tests.answers import by_hand, data, inference, scores, training, understanding
+from tests.answers.right import RIGHT as RIGHT
 
 MODULES = (by_hand, data, inference, scores, training, understanding)
 WRONG = {name: each for module in MODULES for name, each in module.WRONG.items()}
-RIGHT = {name: each for module in MODULES for name, each in module.RIGHT.items()}
