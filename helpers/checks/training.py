@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.utils import clip_grad_norm_
 
 from helpers.checks.verdicts import Verdict, check, tried
 from helpers.transforms import IGNORED
@@ -28,6 +29,7 @@ STRANGE, MIXED = Seen("pictures that were not there"), Seen("captions that were 
 def check_with_other_pictures(with_other_pictures: Callable[[Batch], Batch]) -> Verdict:
     """`with_other_pictures(batch)`: a new batch in which each picture has the caption of another, each caption once."""
 
+    @cache  # an order of chance is tried once
     def given(pictures: int) -> Any:
         ids = torch.arange(1, 1 + 6 * pictures).reshape(pictures, 6)  # (batch, tokens), no number twice
         mask = (torch.arange(6) < 3 + torch.arange(pictures)[:, None] % 4).long()
@@ -45,11 +47,11 @@ def check_with_other_pictures(with_other_pictures: Callable[[Batch], Batch]) -> 
             return OWN
         return OTHERS if sorted(after.values()) == sorted(before.values()) else MIXED
 
+    def own_or_others(pictures: int) -> Any:
+        return seen if (seen := given(pictures)) in (OWN, OTHERS) else None
+
     mistakes = [
-        (
-            lambda pictures: OWN,
-            "Did both move alike, or in an order that may leave one in place, as of chance?",
-        ),
+        (own_or_others, "Did both move alike, or in an order that may leave one in place, as of chance?"),
         (lambda pictures: STRANGE, "Did you go along another dimension than the first, that of the batch?"),
         (lambda pictures: MIXED, "A caption is three tensors: input_ids, attention_mask, labels. Did all move alike?"),
     ]
@@ -104,14 +106,16 @@ def check_training_step(training_step: Callable[..., float]) -> Verdict:
 
     def solution(model: Any, batch: Any, optimizer: Any, loss_of: Any, order: str = "bsz", item: bool = True) -> Any:
         loss = loss_of(model, batch)
+        clip = partial(clip_grad_norm_, list(model.parameters()), 1.0)
         for each in order:
-            {"b": loss.backward, "s": optimizer.step, "z": optimizer.zero_grad}[each]()
+            {"b": loss.backward, "c": clip, "s": optimizer.step, "z": optimizer.zero_grad}[each]()
         return loss.item() if item else loss
 
     wrong = [
         ({"order": "bs"}, "Do the gradients of the step before add to these? See `zero_grad`."),
         ({"order": "b"}, "The weights are as they were. Are the three in order: `backward`, `step`, `zero_grad`?"),
-        ({"item": False}, "Did you return the tensor? It keeps all that led to it; `loss.item()` is the number alone."),
+        ({"item": False}, "Did you return a tensor, even if detached? `loss.item()` is the number alone."),
+        ({"order": "bcsz"}, "Did you clip the gradients? Here the optimizer takes them as they are."),
     ]
     mistakes = [(partial(trained, partial(solution, **how)), asked) for how, asked in wrong]
     given = partial(trained, training_step) if callable(training_step) else training_step
@@ -138,9 +142,13 @@ def check_whole_loss(whole_loss: Callable[[Parts], Any]) -> Verdict:
     def mean_of_means(parts: Parts) -> torch.Tensor:
         return torch.stack([joined([part]) for part in parts]).mean()
 
+    def by_length(parts: Parts) -> torch.Tensor:
+        return sum(joined([part]) * len(part[1]) for part in parts) / sum(len(part[1]) for part in parts)
+
     wrong = [
         (mean_of_means, "Did you take the mean of the parts' means? Then a token of a short part counts more."),
         (lambda parts: joined(parts, "none").mean(), "Did you count the padding, whose label is -100?"),
+        (by_length, "Did you weigh a part by `len(labels)`? That counts its padding, whose label is -100."),
         (lambda parts: joined(parts, "sum"), "Did you divide by the number of tokens?"),
     ]
     mistakes = [(lambda tokens, way=way: way(parts_of(tokens)).item(), asked) for way, asked in wrong]

@@ -18,11 +18,11 @@ def check_least_sure(least_sure: Callable[[Sequence[float], float], Sequence[int
         return order[: round(share * len(confidences))]
 
     cases = [
-        ([0.9, 0.2, 0.7, 0.15, 0.8], 0.6),
-        ([0.62, 0.55, 0.71, 0.4], 0.25),
-        ([0.3, 0.1, 0.25, 0.2, 0.6, 0.5], 0.5),
+        ([0.9, 0.2, 0.7, 0.15, 0.8], 0.55),
+        ([0.62, 0.55, 0.71, 0.4], 0.3),
+        ([0.3, 0.1, 0.25, 0.2, 0.6, 0.55], 0.5),
         ([0.8, 0.7, 0.9], 1.0),
-        ([0.5, 0.9, 0.5, 0.7], 0.5),  # two that are alike
+        ([0.45, 0.9, 0.45, 0.7], 0.5),  # two that are alike
     ]
     mistakes = [
         (lambda sure, share: solution([-each for each in sure], share), "Are these the surest ones?"),
@@ -31,6 +31,7 @@ def check_least_sure(least_sure: Callable[[Sequence[float], float], Sequence[int
             lambda sure, share: [place for place, each in enumerate(sure) if each <= share],
             "Is the share a bound on the confidence? It says how many pictures to take.",
         ),
+        (lambda sure, share: solution(sure, share)[: int(share * len(sure))], "Did you round down?"),
         (lambda sure, share: sorted(solution(sure, share)), "Is this in the list's order? Begin with the least sure."),
     ]
     return tried(least_sure, solution, cases, "Who checks by hand can begin here, and stop anywhere.", mistakes)
@@ -84,6 +85,10 @@ def check_token_accuracy(token_accuracy: Callable[..., float]) -> Verdict:
     def solution(predicted: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor, image_positions: int) -> float:
         return share(predicted[:, image_positions:-1] == labels[:, 1:], mask[:, 1:])
 
+    def mean_of_pictures(predicted: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor, at: int) -> float:
+        rows = zip(predicted.split(1), labels.split(1), mask.split(1), strict=True)
+        return float(np.mean([solution(*row, at) for row in rows]))
+
     cases = []  # with this seed, each mistake below gives another share in each case
     for pictures, positions, lengths in ((2, 3, (4, 7)), (3, 5, (6, 2, 4)), (4, 2, (3, 5, 2, 5))):
         draw, tokens = torch.Generator().manual_seed(20), max(lengths) + 1
@@ -92,20 +97,13 @@ def check_token_accuracy(token_accuracy: Callable[..., float]) -> Verdict:
         predicted = torch.randint(0, 4, (pictures, positions + tokens), generator=draw)
         cases.append((predicted, labels, mask, positions))
     mistakes = [
-        (lambda said, ids, real, at: share(said[:, at:] == ids, real), "Is a place compared with its own token?"),
-        (lambda said, ids, real, at: share(said[:, at:-1] == ids[:, 1:], real[:, 1:] >= 0), "Is padding counted?"),
-        (
-            lambda said, ids, real, at: share(said[:, at:-1] == ids[:, 1:], real[:, :-1]),
-            "Is the mask moved with the labels?",
-        ),
-        (
-            lambda said, ids, real, at: share(said[:, : ids.shape[1] - 1] == ids[:, 1:], real[:, 1:]),
-            "Are these the picture's positions? The caption's come after them.",
-        ),
-        (
-            lambda said, ids, real, at: share(said[:, at - 1 : -1] == ids, real),
-            "Is the first token counted? It is given, and no prediction of it was ever learnt.",
-        ),
+        (lambda p, ids, m, at: share(p[:, at:] == ids, m), "Is a place compared with its own token?"),
+        (lambda p, ids, m, at: share(p[:, at:-1] == ids[:, 1:], m[:, 1:] >= 0), "Is padding counted?"),
+        (lambda p, ids, m, at: share(p[:, at:-1] == ids[:, 1:], m[:, :-1]), "Is the mask moved with the labels?"),
+        (lambda p, ids, m, at: share(p[:, : -at - 1] == ids[:, 1:], m[:, 1:]), "Are these the picture's positions?"),
+        (lambda p, ids, m, at: share(p[:, at - 1 : -1] == ids, m), "Is the first token counted? It is given."),
+        (lambda p, ids, m, at: (m[:, 1:] & (p[:, at:-1] == ids[:, 1:])).float().mean(), "Does padding divide?"),
+        (mean_of_pictures, "Is this a mean of the pictures' shares? Each token counts the same, in whichever picture."),
     ]
     return tried(token_accuracy, solution, cases, "Only what was learnt counts: real tokens, one place on.", mistakes)
 

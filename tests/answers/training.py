@@ -80,6 +80,19 @@ def returns_the_tensor(model, batch, optimizer, loss_of):
     return loss
 
 
+def returns_it_detached(model, batch, optimizer, loss_of):
+    return returns_the_tensor(model, batch, optimizer, loss_of).detach()
+
+
+def clips(model, batch, optimizer, loss_of):
+    optimizer.zero_grad()
+    loss = loss_of(model, batch)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
 def the_loss_afterwards(model, batch, optimizer, loss_of):
     step(model, batch, optimizer, loss_of)
     return loss_of(model, batch).item()
@@ -122,6 +135,8 @@ WRONG = {
         no_step,
         zeroed_before_the_step,
         returns_the_tensor,
+        returns_it_detached,
+        clips,
         the_loss_afterwards,
         by_hand_without_the_optimizer,
         lambda model, batch, optimizer, loss_of: loss_of(model, batch).item(),

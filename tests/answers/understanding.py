@@ -72,6 +72,7 @@ WRONG = {
         lambda sure, share: [place for place, each in enumerate(sure) if each < share],
         lambda sure, share: sorted(np.argsort(sure)[: round(share * len(sure))].tolist()),
         lambda sure, share: np.argsort(sure).tolist(),
+        lambda sure, share: np.argsort(sure, kind="stable")[: int(share * len(sure))].tolist(),
         lambda sure, share: int(np.argmin(sure)),
         lambda sure, share: [3, 1, 2],
     ],
