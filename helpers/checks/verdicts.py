@@ -191,20 +191,22 @@ def _arrays(given: Any, expected: Any, bound: float) -> str:
 
 def short(value: Any) -> str:
     """A value in a few words: a float in six digits, a larger tensor by its shape."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        if math.prod(value.shape) > 6:
-            return f"{_kind(value)} of shape {tuple(value.shape)}"
-        return short(value.item()) if value.shape == () else f"tensor({np.round(value.tolist(), 4).tolist()})"
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        if value.shape == ():
+            return short(value.item())
+        many = math.prod(value.shape) > 6
+        return f"{_kind(value)} of shape {tuple(value.shape)}" if many else f"tensor({short(value.tolist())})"
     if isinstance(value, Image.Image):
         return f"a picture ({value.mode}, {value.width} x {value.height})"
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):
         return f"{value:.6g}"
-    if callable(value):
-        return "a function"
+    if callable(value) or hasattr(value, "_fields"):
+        return "a function" if callable(value) else _kind(value)
+    if type(value) in (list, tuple):
+        inside = ", ".join([*map(short, value[:12]), *["..."] * (len(value) > 12)])
+        return f"[{inside}]" if type(value) is list else f"({inside})"
     text = reprlib.Repr()
     text.maxstring = text.maxother = 90
-    text.maxlist = text.maxtuple = 12
-    text.repr_Tensor = text.repr_ndarray = text.repr_float = lambda inside, _: short(inside)
     return text.repr(value)
 
 
