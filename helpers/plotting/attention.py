@@ -33,7 +33,7 @@ def _draw_map(ax: Any, gray: np.ndarray, values: np.ndarray, full: float, color:
     tint = np.where(values[..., None] > 0, to_rgb(color), to_rgb(BLUE))
     shown = np.dstack([tint, 0.75 * np.clip(np.abs(values) / full, 0, 1)])  # (rows, columns, 4)
     ax.imshow(shown, extent=(-0.5, gray.shape[1] - 0.5, gray.shape[0] - 0.5, -0.5), interpolation="nearest")
-    ax.set_xlabel(most, fontsize=8, labelpad=1)
+    ax.set_xlabel(most, fontsize=9, labelpad=1)
 
 
 @styled
@@ -65,7 +65,7 @@ def plot_word_attention(
     gray = 255 - 0.6 * (255 - picture.mean(axis=2))  # lighter, so that the colours stand out
     columns = max(2, min(columns, len(words) + 1))
     blocks = -(-(len(words) + 1) // columns)
-    side = 10 / 9  # inches
+    side = 10 / 7  # inches
     height = 0.35 + blocks * (0.25 + (side + 0.2) * len(layers))
     figure, axes = new_figure(side * columns, height, blocks * len(layers) * columns, columns, subplot_kw=BARE)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
@@ -89,7 +89,7 @@ def plot_word_attention(
         keys |= {"covered, less likely (below: most, in nats)": RED, "more likely": BLUE}
     figure.legend(
         handles=[Patch(color=color, alpha=0.75, label=label) for label, color in keys.items()],
-        loc="outside lower left", ncols=len(keys), fontsize=8, handlelength=1.2, columnspacing=1.2,
+        loc="outside lower left", ncols=len(keys), fontsize=9, handlelength=1.2, columnspacing=1.2,
     )  # fmt: skip
     return figure.described(
         f"One picture, once for each word of its caption, with the patches marked: {'; '.join(told)}."
@@ -125,6 +125,7 @@ def plot_heads(image: Any, shares: np.ndarray, words: Sequence[str], *, titles: 
         ax.set_title(title, fontsize=10, loc="center")
         _draw_map(ax, gray, values, max(values.max(), 4 * values.mean()), GREEN, f"on patches {values.sum():.0%}")
         bars.barh(np.arange(len(names)), rest, color=BLUE)
+        bars.set_title(f"on all else {rest.sum():.0%}", fontsize=9, loc="center", pad=2)
         bars.set(xlim=(0, max(others.max() * 1.05, 0.1)), ylim=(len(names) - 0.5, -0.5))
         bars.set_yticks(range(len(names)), names if bars is axes[len(shares)] else [], fontsize=9)
         most = names[int(rest.argmax())]
