@@ -23,10 +23,6 @@ TEXT_NAMES = [f"attention.{name}" for name in ("self.query", "self.key", "self.v
 TEXT_NAMES += ["attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"]
 
 
-def _short(weights: tuple) -> str:
-    return f"the weights of {type(weights).__name__}"
-
-
 class Block(NamedTuple):
     """An attention, a layer up to a larger width and one down again, and two norms."""
 
@@ -36,7 +32,6 @@ class Block(NamedTuple):
     up: Linear
     down: Linear
     norm_2: Norm
-    __repr__ = _short
 
 
 class Git(NamedTuple):
@@ -56,7 +51,6 @@ class Git(NamedTuple):
     text_norm: Norm
     text: list[Block]
     output: Linear  # to the vocabulary
-    __repr__ = _short
 
 
 def read_weights(folder: str | Path) -> Git:

@@ -13,8 +13,11 @@ from helpers import by_hand
 from helpers.checks.verdicts import Verdict, check, tried
 
 logger = logging.getLogger(__name__)
-Slip = tuple[str, str, str]  # what the right source says, what stands there instead, what to ask
-WIDE = "wide * torch.sigmoid(1.702 * wide)"
+WIDE, GELU = "wide * torch.sigmoid(1.702 * wide)", "torch.nn.functional.gelu(wide)"
+MASKED = 'scores.masked_fill(~mask, float("-inf"))'
+HEADS = "(block.heads, -1)).transpose(1, 2)"
+PLACED = "row + git.word_places[: ids.shape[1]]"
+SHIFT = "Did you shift? Position t predicts token t + 1."
 
 
 def written(function: Any, verdict: Verdict) -> Any:
@@ -25,23 +28,26 @@ def written(function: Any, verdict: Verdict) -> Any:
     return function if verdict else getattr(by_hand, name)
 
 
-def _step(right: Callable, cases: Callable[..., list], shows: str, *slips: Slip) -> Callable[..., Verdict]:
-    """The check of a step. A likely mistake is the right source with one thing changed.
+def _step(right: Callable, cases: Callable[..., list], shows: str, *slips: tuple) -> Callable[..., Verdict]:
+    """The check of a step.
 
     `cases` gets a function that gives random numbers of a shape, git-tiny's weights, and a row of its vision encoder.
+    A slip is a wrong function, or pairs of what the right source says and what it says instead; then what to ask.
     """
 
     def body(made: Any) -> Verdict:
-        mistakes = [(_with(right, before, after), question) for before, after, question in slips]
+        mistakes = [(wrong if callable(wrong) else _with(right, wrong, *to), asked) for wrong, *to, asked in slips]
         return tried(made, right, cases(_numbers(), *_tiny()), shows, mistakes, bound=1e-4)
 
     body.__name__ = f"check_{right.__name__}"
     return check(body)
 
 
-def _with(function: Callable, before: str, after: str) -> Callable:
-    names = dict(vars(by_hand))
-    exec(inspect.getsource(function).replace(before, after), names)
+def _with(function: Callable, *changes: str) -> Callable:
+    names, source = dict(vars(by_hand)), inspect.getsource(function)
+    for before, after in zip(changes[::2], changes[1::2], strict=True):
+        source = source.replace(before, after)
+    exec(source, names)
     return names[function.__name__]
 
 
@@ -68,6 +74,10 @@ def _some(look: int, looked: int) -> Tensor:
     return torch.arange(looked) % 3 != torch.arange(look)[:, None] % 3
 
 
+def _blocks(n: Callable[..., Tensor]) -> list[tuple[Tensor, by_hand.Block, Tensor]]:
+    return [(n(2, 5, 12), _block(n), _some(5, 5)), (n(3, 4, 10), _block(n, 10, 6, 5), _some(4, 4))]
+
+
 def _says(ids: Sequence[int]) -> Tensor:
     """Logits of seven tokens, which depend on all ids so far."""
     return torch.eye(7)[sum(place * number for place, number in enumerate(ids, 1)) % 7]
@@ -82,7 +92,6 @@ check_patches_of = _step(
     lambda n, git, row: [(n(2, 3, 20, 30), 5), (n(1, 4, 6, 4), 2), (n(1, 3, 96, 96), git.patch_size)],
     "Each patch is a row of numbers, and they stand line by line.",
     ("0, 2, 4, 1, 3, 5", "0, 4, 2, 1, 3, 5", "Do your patches stand column by column?"),
-    ("0, 2, 4, 1, 3, 5", "0, 2, 4, 1, 5, 3", "Did you swap rows and columns inside a patch?"),
     ("0, 2, 4, 1, 3, 5", "0, 2, 4, 3, 5, 1", "Do your colours come last? They come first, as in the picture."),
     (".permute(0, 2, 4, 1, 3, 5)", "", "Did you reshape alone? The axes have to be reordered, too."),
 )
@@ -90,7 +99,6 @@ check_patches_of = _step(
 check_embed_patches = _step(
     by_hand.embed_patches,
     lambda n, git, row: [
-        (n(2, 5, 7), git._replace(projection=n(4, 7), class_token=n(4), patch_places=n(6, 4))),
         (n(3, 2, 4), git._replace(projection=n(6, 4), class_token=n(6), patch_places=n(3, 6))),
         (n(1, 64, 432), git),
     ],
@@ -106,6 +114,8 @@ check_layer_norm = _step(
     "Each position has a mean and a deviation of its own.",
     ("((x - mean) ** 2).mean(", "x.var(", "Did you divide by one less? The variance is the mean of the squares."),
     ("(variance + eps).sqrt()", "(variance.sqrt() + eps)", "Did you add eps outside the root?"),
+    ("(variance + eps).sqrt()", "(x.std(-1, keepdim=True) + eps)", "Is this `std() + eps`? It is the root of a sum."),
+    ("variance + eps", "variance", "Did you forget eps?"),
     ("(variance + eps).sqrt()", "(variance + eps)", "Did you forget the root?"),
 )
 
@@ -114,6 +124,7 @@ check_softmax = _step(
     lambda n, git, row: [(n(2, 3, 4),), (tensor([[1e3, 1e3 + 1, 998], [-1e3, -1002, -torch.inf]]),), (row @ row.mT,)],
     "Shares that add up to 1, also of scores whose power would be infinite.",
     ("dim=-1", "dim=-2", "Do your columns add up to 1, and not your rows?"),
+    ("max(dim=-1, keepdim=True).values", "max()", "Is the largest that of all? Each row needs its own."),
     ("(scores - highest).exp()", "scores.exp()", "Did you subtract the largest? e to a large number is infinite."),
     ("powers.sum(dim=-1, keepdim=True)", "powers.sum()", "Does all together add up to 1, and not each row?"),
 )
@@ -129,40 +140,34 @@ check_attend = _step(
     ("** 0.5", "", "Did you divide by the width and not by its root?"),
     ("/ queries.shape[-1] ** 0.5", "", "Did you forget to divide by the root of the width?"),
     ("softmax(scores)", "softmax(scores.mT).mT", "Did you take the softmax over those who look?"),
-    ('scores.masked_fill(~mask, float("-inf"))', "scores", "Did you use the mask, before the softmax?"),
+    (MASKED, "scores", "Did you use the mask, before the softmax?"),
+    (MASKED, "scores", "softmax(scores)", "softmax(scores) * mask", "Did you mask the shares? Mask the scores."),
+    (MASKED, "scores * mask", "Is a masked score 0? Then its share is not; it takes minus infinity."),
     ("~mask", "mask", "Is your mask upside down? True means that it may be looked at."),
-    ('masked_fill(~mask, float("-inf"))', "add(mask)", "Did you add the mask as 0 and 1? That forbids nothing."),
+    (MASKED, "scores + mask", "Did you add the mask as 0 and 1? That forbids nothing."),
 )
 
 check_several_heads = _step(
     by_hand.several_heads,
-    lambda n, git, row: [
-        (n(2, 5, 12), _block(n), _some(5, 5)),
-        (n(3, 4, 10), _block(n, 10, 7, 5), _some(4, 4)),
-        (row, git.vision[0], by_hand.mask_of(40, 25)),
-    ],
+    lambda n, git, row: [*_blocks(n), (row, git.vision[0], by_hand.mask_of(40, 25))],
     "Heads look for themselves, side by side, and are joined in order.",
     ("mixed.transpose(1, 2).flatten(2)", "mixed.reshape(x.shape)", "Did you join the heads without transposing back?"),
-    (
-        "row.unflatten(-1, (block.heads, -1)).transpose(1, 2)",
-        "row.reshape(len(row), block.heads, row.shape[1], -1)",
-        "Did you split by reshaping alone? Cut the last axis, then transpose.",
-    ),
-    (
-        "(block.heads, -1)).transpose(1, 2)",
-        "(-1, block.heads)).permute(0, 3, 1, 2)",
-        "Are the numbers of a head neighbours?",
-    ),
+    (HEADS, "(-1,)).reshape(len(row), block.heads, len(row[0]), -1)", "Did you split by reshaping alone? Transpose."),
+    (HEADS, "(-1, block.heads)).movedim(-1, 1)", "ed.transpose(1, 2)", "ed.movedim(1, -1)", "Is each head one piece?"),
+    ("query, key,", "key, query,", "Did you swap queries and keys?"),
     ("linear(joined, last)", "joined", "Did you forget the last layer?"),
 )
 
 check_vision_block = _step(
     by_hand.vision_block,
-    lambda n, git, row: [(n(2, 5, 12), _block(n)), (n(3, 4, 10), _block(n, 10, 6, 5)), (row, git.vision[1])],
+    lambda n, git, row: [*(case[:2] for case in _blocks(n)), (row, git.vision[1])],
     "What came in is kept, and what was seen is added.",
     ("x = x + seen", "x = seen", "Did you forget to add what came in?"),
     ("return x + linear", "return linear", "Did you forget the second sum?"),
-    (WIDE, "torch.nn.functional.gelu(wide)", "Is this gelu itself? Here it is the quick one."),
+    ("x + seen", "seen", "x + linear", "linear", "Did you forget to add what came in, twice?"),
+    ("x + seen", "normed + seen", "x + linear", "normed + linear", "Do you add to the norm? Add to what came in."),
+    (_with(by_hand.text_block, GELU, WIDE, "mask: Tensor", "mask=torch.ones(1) > 0"), "Does each norm come first?"),
+    (WIDE, GELU, "Is this gelu itself? Here it is the quick one."),
 )
 
 check_see = _step(
@@ -175,24 +180,20 @@ check_see = _step(
     "The picture is a row of tokens that the decoder can read.",
     ("layer_norm(row, *git.norm_before)", "row", "Did you forget the norm before the blocks?"),
     ("layer_norm(row, *git.norm_after)", "row", "Did you forget the norm after the blocks?"),
-    (
-        "    row = linear(row, git.to_text)\n    return layer_norm(row, *git.to_text_norm)",
-        "    return row",
-        "Is `to_text` there?",
-    ),
+    ("linear(row, git.to_text)", "row", "layer_norm(row, *git.to_text_norm)", "row", "Is `to_text` there?"),
     ("layer_norm(row, *git.to_text_norm)", "row", "Did you forget the last norm?"),
 )
 
 check_embed_tokens = _step(
     by_hand.embed_tokens,
     lambda n, git, row: [
-        (tensor([[2, 9, 9, 4, 3], [2, 0, 1, 3, 0]]), git._replace(word_places=n(8, 128))),
-        (tensor([[5, 6, 1]]), git._replace(words=n(7, 6), word_places=n(3, 6), text_norm=(n(6), n(6), 0.1))),
+        (tensor([[5, 6, 1], [5, 0, 0]]), git._replace(words=n(7, 6), word_places=n(3, 6), text_norm=(n(6), n(6), 0.1))),
         (tensor([[2, 40, 7, 300]]), git),
     ],
     "Numbers that tell which token it is, and where it stands.",
-    ("row + git.word_places[: ids.shape[1]]", "row", "Did you forget the places?"),
+    (PLACED, "row", "Did you forget the places?"),
     ("return layer_norm(row, *git.text_norm)", "return row", "Did you forget the norm?"),
+    (PLACED, "row", "git.text_norm)", f"git.text_norm) + {PLACED[6:]}", "Do the places come before the norm?"),
 )
 
 check_mask_of = _step(
@@ -208,27 +209,23 @@ check_mask_of = _step(
 
 check_text_block = _step(
     by_hand.text_block,
-    lambda n, git, row: [
-        (n(2, 5, 12), _block(n), _some(5, 5)),
-        (n(3, 4, 10), _block(n, 10, 6, 5), _some(4, 4)),
-        (row, git.text[0], by_hand.mask_of(40, 25)),
-    ],
+    lambda n, git, row: [*_blocks(n), (row, git.text[0], by_hand.mask_of(40, 25))],
     "Here each sum is normed.",
     ("block, mask)", "block, mask | True)", "Did you use the mask?"),
     ("layer_norm(x + seen, *block.norm_1)", "x + layer_norm(seen, *block.norm_1)", "Is it the sum that is normed?"),
-    ("torch.nn.functional.gelu(wide)", WIDE, "Is this the quick gelu?"),
+    (_with(by_hand.vision_block, WIDE, GELU, "Block)", "Block, mask)", "everyone)", "mask)"), "Did you norm first?"),
+    (GELU, WIDE, "Is this the quick gelu?"),
 )
 
 check_logits_of = _step(
     by_hand.logits_of,
     lambda n, git, row: [
         (n(3, 7, 128), tensor([[2, 9, 5, 3]] * 3), git._replace(text=git.text[:1])),
-        (n(1, 4, 128), tensor([[2, 8, 8, 30, 3]]), git),
-        (row, tensor([[2, 40, 7]]), git),
+        (row, tensor([[2, 8, 8, 30, 3]]), git),
     ],
     "For each token so far, a number for every possible next one.",
     ("row[:, seen.shape[1] :]", "row", "Did you keep the picture's positions? Only the text goes on."),
-    ("[seen, told]", "[told, seen]", "Does the picture come first?"),
+    ("[seen, told]", "[told, seen]", "seen.shape[1] :", ": ids.shape[1]", "Does the picture come first?"),
     ("block, mask", "block, mask | True", "May a word look at later ones?"),
 )
 
@@ -237,15 +234,16 @@ check_loss_of = _step(
     lambda n, git, row: [
         (n(2, 5, 7), tensor([[2, 6, 4, 5, 3], [2, 5, 3, 0, 0]]), tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])),
         (n(1, 6, 8), tensor([[2, 3, 5, 3, 3, 3]]), tensor([[1, 1, 1, 1, 0, 0]])),
+        (300 * torch.eye(4)[None], tensor([[1, 3, 1, 2]]), tensor([[1, 1, 1, 1]])),  # probabilities of 0
         (by_hand.logits_of(row, tensor([[2, 40, 7]]), git), tensor([[2, 40, 7]]), tensor([[1, 1, 1]])),
     ],
     "Each token is predicted from those before it, and padding does not count.",
-    ("logs[:, :-1], ids[:, 1:]", "logs[:, 1:], ids[:, 1:]", "Did you shift? Position t predicts token t + 1."),
-    (
-        "logs, following = logs[:, :-1], ids[:, 1:]",
-        "following, attention_mask = ids, torch.nn.functional.pad(attention_mask, (1, 0))",
-        "Did you shift? Position t predicts token t + 1.",
-    ),
+    ("logs[:, :-1], ids[:, 1:]", "logs[:, 1:], ids[:, 1:]", SHIFT),
+    ("logs, following = logs[:, :-1], ids[:, 1:]", "following = ids", "k[:, 1:]", "k", SHIFT),
+    ("logs[:, :-1], ids[:, 1:]", "logs[:, 1:], ids[:, :-1]", "Did you shift the other way? " + SHIFT[15:]),
+    ("attention_mask[:, 1:]", "attention_mask[:, :-1]", "Is the mask that of the token that is predicted?"),
+    ("right[counted]", "((right * counted).sum(1) / counted.sum(1))", "Is this a mean of means? Tokens count alike."),
+    ("- logits.logsumexp(dim=-1, keepdim=True)", ".softmax(-1).log()", "Is a probability 0? Use `logsumexp`."),
     ("[counted].mean()", ".mean()", "Did you count the padding?"),
     ("-right[counted]", "right[counted]", "Did you forget the minus?"),
 )
@@ -256,6 +254,7 @@ check_write = _step(
     "The model reads what it has written, until it says the end.",
     ("next_logits(ids)", "next_logits(ids[-1:])", "Did you show it the last token alone? It needs all of them."),
     ("ids[-1] != end and ", "", "Does it stop at the end token?"),
+    ("return ids", "return ids[: -1 if ids[-1] == end else None]", "Did you leave out the end token?"),
     ("return ids", "return ids[1:]", "Did you leave out the start token?"),
     ("< longest", "<= longest", "Did you write one token too many? The start token counts."),
 )

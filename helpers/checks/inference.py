@@ -1,5 +1,6 @@
 """Checks of notebook 5: where a caption ends, how sure it is, and whether that tells right from wrong (AUROC)."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -76,6 +77,10 @@ def check_auroc(auroc_of: Callable[[Sequence[float], Sequence[bool]], float]) ->
         ([0.2, 0.1, 0.3], [True, False, True]),
     ]
     mistakes = [
+        (
+            lambda sure, right: auroc(sure, right) * sum(right) * right.count(False) / math.comb(len(right), 2),
+            "Did you divide by all pairs? Only those of a right and a wrong answer count.",
+        ),
         (lambda sure, right: 1 - auroc(sure, right), "Did you count the pairs in which the wrong one is surer?"),
         (decided(1), "Is a tie a win? It counts half."),
         (decided(-1), "Is a tie lost? It counts half."),

@@ -260,6 +260,7 @@ WRONG = {
         lambda logits, ids, mask: functional.cross_entropy(logits[:, :-1].mT, ids[:, 1:], ignore_index=0),
         lambda logits, ids, mask: functional.cross_entropy(logits[:, :-1].mT, ids[:, 1:], reduction="sum"),
         lambda logits, ids, mask: -by_hand.loss_of(logits, ids, mask),
+        changed(by_hand.loss_of, ("- logits.logsumexp(dim=-1, keepdim=True)", ".softmax(-1).log()")),
         changed(by_hand.loss_of, ("counted = attention_mask[:, 1:]", "counted = attention_mask[:, :-1]")),
         changed(by_hand.loss_of, ("-right[counted].mean()", "-(right * counted).mean()")),
     ],

@@ -6,6 +6,8 @@ from itertools import pairwise, product, takewhile
 
 import torch
 
+from helpers.calibration import auroc
+
 
 def cuts_all_at_one_place(token_ids, end):
     place = (token_ids[0] == end).nonzero()[0, 0]
@@ -78,6 +80,7 @@ WRONG = {
         sorted_in_place,
         all_pairs_below,
         means_compared,
+        lambda c, r: auroc(c, r) * sum(r) * (len(r) - sum(r)) * 2 / len(r) / (len(r) - 1),
         lambda c, r: statistics.mean((p >= 0.5) == bool(x) for p, x in zip(c, r, strict=True)),
         lambda c, r: statistics.mean(a > b for a, x in zip(c, r, strict=True) if x for b in _wrong(c, r)),
         lambda c, r: statistics.mean(a >= b for a, x in zip(c, r, strict=True) if x for b in _wrong(c, r)),

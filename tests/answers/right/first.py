@@ -256,10 +256,10 @@ def logits_of(seen, ids, git):
 
 
 def loss_of(logits, ids, attention_mask):
-    logs = softmax(logits).log()[:, :-1]
-    right = logs.gather(-1, ids[:, 1:, None])[..., 0]
-    counts = attention_mask[:, 1:]
-    return -(right * counts).sum() / counts.sum()
+    logs = logits - logits.logsumexp(dim=-1, keepdim=True)
+    right = logs[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
+    real = attention_mask[:, 1:].bool()
+    return -right[real].mean()
 
 
 def write(next_logits, start, end, longest):
