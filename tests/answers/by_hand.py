@@ -4,7 +4,6 @@ import inspect
 import math
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from helpers import by_hand
@@ -88,57 +87,6 @@ def with_its_end_left_out(next_logits, start, end, longest):
             return ids
         ids.append(token)
     return ids
-
-
-def attends_by_einsum(queries, keys, values, mask):
-    scores = torch.einsum("...qw,...kw->...qk", queries, keys) / math.sqrt(keys.shape[-1])
-    shares = torch.where(mask, scores, -torch.inf).softmax(-1)
-    return torch.einsum("...qk,...kv->...qv", shares, values), shares
-
-
-def several_heads_one_by_one(x, block, mask):
-    width = x.shape[-1] // block.heads
-    parts = [linear(x, each).split(width, dim=-1) for each in block.attention[:3]]
-    found = [attends_by_einsum(*each, mask) for each in zip(*parts, strict=True)]
-    mixed = torch.cat([new for new, _ in found], dim=-1)
-    return linear(mixed, block.attention[3]), torch.stack([shares for _, shares in found], dim=1)
-
-
-def mask_of_places(picture, text):
-    place = torch.arange(picture + text)
-    return (place < picture) | (place <= place[:, None])
-
-
-def loss_of_cross_entropy(logits, ids, attention_mask):
-    labels = ids.masked_fill(attention_mask == 0, -100)[:, 1:]
-    return functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels.flatten())
-
-
-def patches_unfolded(pictures, size):
-    batch, colours = pictures.shape[:2]
-    cut = pictures.unfold(2, size, size).unfold(3, size, size)
-    return cut.permute(0, 2, 3, 1, 4, 5).reshape(batch, -1, colours * size * size)
-
-
-def writes_in_a_for_loop(next_logits, start, end, longest):
-    ids = [start]
-    for _ in range(longest - 1):
-        ids.append(torch.argmax(next_logits(ids)).item())
-        if ids[-1] == end:
-            break
-    return tuple(ids)
-
-
-def embeds_in_a_list(patches, git):
-    row = [git.class_token.repeat(len(patches), 1)[:, None], nn.functional.linear(patches, git.projection)]
-    return torch.hstack(row) + git.patch_places[None]
-
-
-def blocks_in_other_words(x, block):
-    length = x.shape[1]
-    x = x + several_heads(layer_norm(x, *block.norm_1), block, torch.ones(length, length).bool())[0]
-    wide = linear(layer_norm(x, *block.norm_2), block.up)
-    return x + linear(wide / (1 + torch.exp(-1.702 * wide)), block.down)
 
 
 WRONG = {
@@ -273,25 +221,4 @@ WRONG = {
         lambda next_logits, start, end, longest: torch.tensor(by_hand.write(next_logits, start, end, longest)),
         changed(by_hand.write, ("argmax", "argmin")),
     ],
-}
-
-RIGHT = {
-    "check_patches_of": [patches_unfolded],
-    "check_embed_patches": [embeds_in_a_list],
-    "check_layer_norm": [lambda x, weight, bias, eps: functional.layer_norm(x, x.shape[-1:], weight, bias, eps)],
-    "check_softmax": [lambda scores: torch.softmax(scores, -1)],
-    "check_attend": [attends_by_einsum],
-    "check_several_heads": [several_heads_one_by_one],
-    "check_vision_block": [blocks_in_other_words],
-    "check_see": [changed(by_hand.see, ("for block in git.vision:", "for block in iter(git.vision):"))],
-    "check_embed_tokens": [
-        lambda ids, git: layer_norm(
-            functional.embedding(ids, git.words) + git.word_places[None, : ids.size(1)], *git.text_norm
-        )
-    ],
-    "check_mask_of": [mask_of_places],
-    "check_text_block": [changed(by_hand.text_block, ("torch.nn.functional.gelu(", "torch.nn.GELU()("))],
-    "check_logits_of": [changed(by_hand.logits_of, ("seen.shape[1] :", "-ids.shape[1] :"))],
-    "check_loss_of": [loss_of_cross_entropy],
-    "check_write": [writes_in_a_for_loop],
 }

@@ -65,11 +65,6 @@ def share_in_place(lengths, size):
     return 1 - total / blocks
 
 
-def share_by_tensors(lengths, size):
-    batches = torch.tensor(lengths, dtype=torch.float64).split(size)
-    return 1 - sum(lengths) / sum(batch.max() * len(batch) for batch in batches)
-
-
 def squared(picture, color="white", place=lambda missing: missing // 2, side=max):
     square = Image.new("RGB", (side(picture.size),) * 2, color)
     square.paste(picture, tuple(place(square.width - length) for length in picture.size))
@@ -180,32 +175,5 @@ WRONG = {
         lambda ids, mask: ids.masked_fill(mask == 0, -100).tolist(),
         lambda ids, mask: ids.masked_fill(mask == 0, -100)[:, 1:],
         lambda ids, mask: ids * mask,
-    ],
-}
-
-RIGHT = {
-    "check_matching": [
-        lambda columns, wanted: [
-            i for i in range(len(next(iter(columns.values())))) if {name: columns[name][i] for name in wanted} == wanted
-        ],
-    ],
-    "check_laziest": [
-        lambda columns: {name: max(set(values), key=values.count) for name, values in columns.items()},
-    ],
-    "check_nearest": [
-        lambda train, test: (torch.tensor(test)[:, None] != torch.tensor(train)).sum(-1).amin(1).tolist(),
-    ],
-    "check_pieces": [pieces_by_recursion],
-    "check_padding_share": [share_by_tensors],
-    "check_pad_to_square": [
-        lambda picture: ImageOps.pad(picture, (max(picture.size),) * 2, color="white"),
-    ],
-    "check_normalized": [
-        lambda pixels, mean, std: torch.stack(
-            [(each.float() / 255 - m) / s for each, m, s in zip(pixels, mean, std, strict=True)]
-        ),
-    ],
-    "check_labels": [
-        lambda ids, mask: torch.where(mask.bool(), ids, -100),
     ],
 }

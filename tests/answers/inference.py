@@ -91,20 +91,3 @@ WRONG = {
         lambda c, r: 2 / 3,
     ],
 }
-
-
-def with_tensors(confidence, right):
-    sure, right = torch.tensor(confidence), torch.tensor(right)
-    gaps = sure[right][:, None] - sure[~right]
-    return (gaps.sign() / 2 + 0.5).mean()
-
-
-def by_takewhile(token_ids, end):
-    return [list(takewhile(lambda token: token != end, row[1:].tolist())) for row in token_ids]
-
-
-RIGHT = {
-    "check_until_end": [by_takewhile],
-    "check_confidence": [lambda p: statistics.geometric_mean(p.tolist())],
-    "check_auroc": [with_tensors],
-}

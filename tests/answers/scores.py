@@ -5,7 +5,6 @@ import random
 from collections import Counter
 
 import numpy as np
-import torch
 
 
 def pops_what_is_named(named, truth):
@@ -75,17 +74,6 @@ def shuffles_in_place(values, repeats, seed):
     found = drawn(values, repeats, seed)
     values.sort()
     return found
-
-
-def with_numpy(values, repeats, seed):
-    means = np.random.default_rng(seed).choice(values, (repeats, len(values))).mean(axis=1)
-    return np.percentile(means, [2.5, 97.5])
-
-
-def with_torch(values, repeats, seed):
-    rows = torch.randint(len(values), (repeats, len(values)), generator=torch.Generator().manual_seed(seed))
-    means = torch.tensor(values)[rows].mean(dim=1)
-    return tuple(means.quantile(end) for end in (0.025, 0.975))
 
 
 ALL_WRONG = "a tall creature, all red, that frowns and has pointy ears"
@@ -161,18 +149,5 @@ WRONG = {
         ("a creature", ALL_RIGHT),
         ("meet my sad scarlet fellow, slim, who owns ears like a cat, here and there, at home, on paper", ALL_RIGHT),
         ([ALL_WRONG], [ALL_RIGHT]),
-    ],
-}
-
-RIGHT = {
-    "check_faults": [counters],
-    "check_alignment": [(1, 2, 3), (5, 0, 1), tuple(np.array([5, 0, 1]))],
-    "check_word_errors": [in_words(table_of), in_words(by_recursion)],
-    "check_interval": [drawn, with_numpy, with_torch],
-    "check_contradiction": [
-        (
-            "a drawing of a square brown creature with round ears and an open mouth",
-            "look, here is a silly old thing in my book: leafy, ball shaped, looks happy, long ears",
-        ),
     ],
 }

@@ -29,15 +29,6 @@ def named(words_of):
     return share
 
 
-def counted_one_by_one(predicted, labels, mask, image_positions):
-    right = total = 0
-    for row, (ids, real) in enumerate(zip(labels, mask, strict=True)):
-        for place in range(1, len(ids)):
-            total += int(real[place])
-            right += int(real[place] and predicted[row, image_positions + place - 1] == ids[place])
-    return right / total
-
-
 def marks_padding_in_place(predicted, labels, mask, image_positions):
     labels[~mask] = -1
     return (predicted[:, image_positions:-1] == labels[:, 1:]).sum() / mask[:, 1:].sum()
@@ -114,20 +105,5 @@ WRONG = {
         lambda falls, words: (looks_everywhere(falls, words)[0], int(falls.argmax())),
         lambda falls, words: (looks_everywhere(falls, words)[0], *(i - 1 for i in looks_everywhere(falls, words)[1:])),
         lambda falls, words: "mouth",
-    ],
-}
-
-RIGHT = {
-    "check_least_sure": [
-        lambda sure, share: np.argsort(sure)[: round(share * len(sure))].tolist(),
-    ],
-    "check_named_share": [
-        one_at_a_time,
-    ],
-    "check_token_accuracy": [
-        counted_one_by_one,
-    ],
-    "check_top_patch": [
-        looks_everywhere,
     ],
 }
