@@ -14,7 +14,7 @@ from helpers import checks
 from helpers.checks import verdicts
 from helpers.checks.verdicts import check, tried
 from tests.answers import RIGHT, WRONG
-from tools import exercises
+from tools import classroom, exercises
 from tools import notebooks as tool
 
 NAMES = sorted(name for name in dir(checks) if name.startswith("check_"))
@@ -57,15 +57,9 @@ def verdict_of(code, context):
 @functools.cache
 def _shipped():
     """What the cells above an exercise have made; most exercises need nothing of it."""
-    from helpers import by_hand
-    from helpers.creatures import attribute_columns
-    from helpers.data import load_captions
-    from helpers.families import load_processor
-
-    dataset, processor = load_captions("data/pocket-creatures"), load_processor("models/git-tiny")
-    columns, tokenizer = attribute_columns(dataset["train"]), processor.tokenizer
-    steps = {name: value for name, value in vars(by_hand).items() if not name.startswith("_")}
-    return {**steps, "dataset": dataset, "columns": columns, "processor": processor, "tokenizer": tokenizer}
+    names = {}
+    exec(classroom.BEFORE, names)
+    return names
 
 
 def context():

@@ -39,7 +39,7 @@ def _step(right: Callable, cases: Callable[..., list], shows: str, *slips: tuple
         mistakes = [(wrong if callable(wrong) else _with(right, wrong, *to), asked) for wrong, *to, asked in slips]
         return tried(made, right, cases(_numbers(), *_tiny()), shows, mistakes, bound=1e-4)
 
-    body.__name__ = f"check_{right.__name__}"
+    body.__name__, body.__doc__ = f"check_{right.__name__}", f"`{right.__name__}`: {right.__doc__}"
     return check(body)
 
 
