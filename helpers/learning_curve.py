@@ -1,34 +1,26 @@
 """Learning curve: training on fewer and more pictures, and what the scores allow to be said of still more."""
 
-import json
-import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
 from tqdm.auto import tqdm
-from transformers import TrainerCallback
-from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
 
 from helpers.baselines import nearest_captions
-from helpers.data import fingerprint
 from helpers.errors import DataError
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.metrics import METRICS, score
 from helpers.metrics.intervals import FEW
-from helpers.paths import ROOT, move_aside, resolve, write_whole
+from helpers.paths import ROOT, resolve
 from helpers.reading.given import own_splits
-from helpers.reading.locate import fingerprint_of_weights
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
-
-logger = logging.getLogger(__name__)
+from helpers.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
 
 MEASURED = ROOT / "docs" / "learning-curve.json"  # by `python -m tools.curve`
-Row = Mapping[str, Any]  # as `learning_curve` makes it
 
 
 def learning_curve(
@@ -60,63 +52,32 @@ def learning_curve(
         DataError: a size is no number of pictures of the training split.
     """
     splits = own_splits(dataset, "train", "validation", "test")
-    train, test, path = splits["train"], splits["test"], resolve(file)
+    train, test, references = splits["train"], splits["test"], list(splits["test"]["captions"])
     if wrong := [size for size in sizes if not 1 <= size <= len(train)]:
         raise DataError(f"There is no choice of {wrong[0]} pictures of {len(train)}; give sizes of 1 to {len(train)}.")
-    origin, rows, references = made_from(settings, splits), [], list(test["captions"])
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before["made_from"].items() <= origin.items():  # an older version may have written fewer settings
-            rows = before["rows"]
-        else:
-            aside = move_aside(path).name
-            logger.warning("%s is of other pictures, captions, weights or settings; it is now %s.", path.name, aside)
-    values = settings.with_changes(output=f"artifacts/{path.stem}")  # nothing is saved there but checkpoints
+    values = settings.with_changes(output=f"artifacts/{resolve(file).stem}")  # nothing is saved there but checkpoints
     steps = math.ceil(settings.epochs * math.ceil(len(train) / settings.batch_size))
-    done = {(row["seed"], row["pictures"]) for row in rows}
-    to_do = [(seed, size) for seed in seeds for size in sizes if (seed, size) not in done]
-    with tqdm(total=len(to_do) * steps, desc="Learning curve", unit="step", leave=False, disable=not to_do) as bar:
-        for seed, size in to_do:
-            fewer = DatasetDict({**splits, "train": train.shuffle(seed=seed).select(range(size))})
-            model, processor = load_checkpoint(settings.checkpoint)
-            # Half a step less, since the Trainer rounds up, and a fraction may come out a hair too large.
-            epochs = (steps - 0.5) / math.ceil(size / settings.batch_size)
-            trainer = CaptionTrainer(model, processor, fewer, values.with_changes(seed=seed, epochs=epochs))
-            trainer.remove_callback(DEFAULT_PROGRESS_CALLBACK)
-            trainer.add_callback(_Steps(bar))
-            trainer.train()
-            if trainer.interrupted:
-                break
-            options = {"num_beams": settings.num_beams, "max_new_tokens": settings.max_new_tokens}
-            said = [caption.text for caption in caption_images(model, processor, test["image"], **options)]
-            looked_up = nearest_captions(model, processor, fewer["train"], test)
-            row = {"pictures": size, "seed": seed, "test": len(test), "trained": score(said, references)}
-            rows.append(row | {"nearest picture": score(looked_up, references)})
-            write_whole(path, json.dumps({"made_from": origin, "rows": rows}, indent=1) + "\n")
-    return [row for row in rows if row["seed"] in seeds and row["pictures"] in sizes]
 
+    def run(key: Row, bar: tqdm) -> dict[str, Any] | None:
+        size, seed = key["pictures"], key["seed"]
+        fewer = DatasetDict({**splits, "train": train.shuffle(seed=seed).select(range(size))})
+        model, processor = load_checkpoint(settings.checkpoint)
+        own = values.with_changes(seed=seed, epochs=epochs_for(steps, size, settings.batch_size))
+        if not train_quietly(CaptionTrainer(model, processor, fewer, own), bar):
+            return None
+        options = {"num_beams": settings.num_beams, "max_new_tokens": settings.max_new_tokens}
+        said = [caption.text for caption in caption_images(model, processor, test["image"], **options)]
+        looked_up = nearest_captions(model, processor, fewer["train"], test)
+        scores = {"trained": score(said, references), "nearest picture": score(looked_up, references)}
+        return {"test": len(test)} | scores
 
-class _Steps(TrainerCallback):
-    """One bar for all trainings, in place of one for each."""
-
-    def __init__(self, bar: tqdm):
-        self.bar = bar
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.bar.update()
-
-
-def made_from(settings: Settings, dataset: DatasetDict) -> dict[str, Any]:
-    """What a curve depends on: the settings, and the fingerprints of the splits and of the base model's weights."""
-    values = settings.training_values() | {"num_beams": settings.num_beams}
-    del values["seed"]  # each row has its own
-    prints = {split: fingerprint(dataset[split]) for split in ("train", "validation", "test")}
-    return values | prints | {"base": fingerprint_of_weights(settings.checkpoint)}
+    keys = [{"pictures": size, "seed": seed} for seed in seeds for size in sizes]
+    return run_trials(file, made_from(settings, splits), keys, run, steps=steps, title="Learning curve")
 
 
 def measured_curve() -> list[Row]:
     """The rows that `python -m tools.curve` measured, on Pocket Creatures in the words of notebook 6's example."""
-    return json.loads(MEASURED.read_text(encoding="utf-8"))["rows"]
+    return read_rows(MEASURED)
 
 
 def spans(rows: Sequence[Row], system: str, metric: str) -> dict[int, tuple[float, float, float]]:

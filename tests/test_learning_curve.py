@@ -6,8 +6,10 @@ from itertools import product
 import pytest
 
 from helpers import learning_curve as module
+from helpers import trials
 from helpers.errors import DataError
-from helpers.learning_curve import MEASURED, learning_curve, made_from, measured_curve, reading, spans
+from helpers.learning_curve import MEASURED, learning_curve, measured_curve, reading, spans
+from helpers.trials import made_from
 from tools import curve as tool
 
 
@@ -58,7 +60,7 @@ def test_what_is_written_is_not_trained_again_and_a_stop_loses_one_training(
         raise KeyboardInterrupt
 
     file = before()
-    monkeypatch.setattr(module._Steps, "on_step_end", stop)
+    monkeypatch.setattr(trials._Steps, "on_step_end", stop)
     assert learning_curve(settings, dataset, [1, 2], seeds=[0], file=file) == [row(1, 0.5)]
     assert len(trainings) == 1
     assert learning_curve(settings, dataset, [1], seeds=[0], file=file) == [row(1, 0.5)]
