@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -74,10 +74,15 @@ def fresh_creatures(seed: int | str, count: int, *, without: Collection[str] = (
 
 
 def fresh_split(seed: int | str, count: int, *, without: Collection[str] = ()) -> Dataset:
-    """Such creatures drawn, with the columns of Pocket Creatures: image, captions and one for each attribute."""
+    """Such creatures drawn; see `drawn`."""
+    return drawn(fresh_creatures(seed, count, without=without), seed)
+
+
+def drawn(creatures: Sequence[dict[str, str]], seed: int | str) -> Dataset:
+    """Creatures drawn by the pen, with the columns of Pocket Creatures: image, captions and one for each attribute."""
     rows = [
         {"image": draw_creature(creature, random.Random(f"{seed}-{i}")), "captions": captions_of(creature), **creature}
-        for i, creature in enumerate(fresh_creatures(seed, count, without=without))
+        for i, creature in enumerate(creatures)
     ]
     text = {name: Value("string") for name in ATTRIBUTES}
     return Dataset.from_list(rows, features=Features({"image": Image(), "captions": List(Value("string")), **text}))

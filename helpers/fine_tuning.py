@@ -1,0 +1,120 @@
+"""Fine-tuning compared: five ways on few and many pictures, with a value and a combination left out of training."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+from tqdm.auto import tqdm
+
+from helpers.baselines import nearest_captions
+from helpers.creatures import ATTRIBUTES, attribute_columns, attributes_of, fact_counts, fresh_creatures, key_of
+from helpers.creatures.fresh import drawn
+from helpers.families import load_checkpoint
+from helpers.inference import caption_images
+from helpers.paths import ROOT
+from helpers.resuming import kept_row
+from helpers.settings import Settings
+from helpers.training import CaptionTrainer
+from helpers.trials import Row, epochs_for, train_quietly
+from helpers.ways import Held, start
+
+MEASURED = ROOT / "docs" / "fine-tuning.json"  # by `python -m tools.fine_tuning`
+STEPS = 200  # of every training, however many pictures it has: four passes over the most
+SETTINGS = Settings.tiny().with_changes(batch_size=16, max_new_tokens=40, output="artifacts/fine-tuning")
+# What no picture of training or validation shows. The base names blue, curly tails and frowns.
+VALUE = "blue"  # neither as color nor as second_color
+COMBINATION = {"tail": "curly", "mouth": "frown"}  # each alone is there
+TRAIN, VALIDATION = 800, 100
+SCORES = ("eval_right", "eval_wrong", "eval_left_out", "eval_invented", "eval_wer")  # what `order` goes by
+TEST = {"ordinary": 300, "combination": 100, "value": 100}  # groups of the test pictures, in this order
+
+
+def group_of(creature: Mapping[str, str]) -> str:
+    """The group of `TEST` that a creature is in, or "both" where it has the value and the combination."""
+    value = VALUE in (creature["color"], creature["second_color"])
+    combination = COMBINATION.items() <= creature.items()
+    return ("both" if value else "combination") if combination else "value" if value else "ordinary"
+
+
+def tested_creatures() -> list[dict[str, str]]:
+    """The creatures of the test pictures, group by group; neither the base nor any training here has seen them."""
+    asked = fresh_creatures("fine-tuning test", 1500)
+    return [each for group, count in TEST.items() for each in [one for one in asked if group_of(one) == group][:count]]
+
+
+def laboratory() -> DatasetDict:
+    """The splits train, validation and test, drawn by the pen from the creatures that were set aside."""
+    test = tested_creatures()
+    asked = fresh_creatures("fine-tuning", 2000, without=set(map(key_of, test)))
+    ordinary = [each for each in asked if group_of(each) == "ordinary"][: TRAIN + VALIDATION]
+    parts = {"train": ordinary[:TRAIN], "validation": ordinary[TRAIN:], "test": test}
+    return DatasetDict({name: drawn(creatures, f"fine-tuning {name}") for name, creatures in parts.items()})
+
+
+def pictures_of(train: Dataset, pictures: int, seed: int) -> Dataset:
+    """So many training pictures, chosen by a seed; of one seed, the larger choice holds the smaller one."""
+    return train.shuffle(seed=seed).select(range(pictures))
+
+
+def heard(captions: Sequence[str], test: Dataset) -> dict[str, Any]:
+    """What captions say of the test pictures, a sign for each: right (1 or 0), and of each attribute the value said.
+
+    A value is the place that it has in `ATTRIBUTES`, - where the caption names none; of several that are named, the
+    first counts.
+    """
+    right = fact_counts("all_right", captions, attribute_columns(test))
+    named = [attributes_of(caption) for caption in captions]
+    signs = {name: {value: str(place) for place, value in enumerate(values)} for name, values in ATTRIBUTES.items()}
+    said = {name: "".join(signs[name].get(one[name], "-") for one in named) for name in ATTRIBUTES}
+    return {"right": "".join(map(str, right.astype(int))), "said": said}
+
+
+def trial(settings: Settings, dataset: DatasetDict) -> Callable[[Row, tqdm], dict[str, Any] | None]:
+    """What runs one trial of these splits; see `run_trials`.
+
+    A key names the way, pictures and seed, and of a training the steps and learning_rate too. Two ways train nothing:
+    "base" is the base as it is, "nearest picture" its `nearest_captions`.
+
+    Returns:
+        Key and bar → what `heard` gives of the test split; of a training also the parameters that learn, megabytes
+        (see `Held`), seconds of one core (its evaluations included), and what the kept step scored on the validation
+        split. None where the training was stopped.
+    """
+    test = dataset["test"]
+
+    def run(key: Row, bar: tqdm) -> dict[str, Any] | None:
+        if key["way"] in ("base", "nearest picture"):
+            model, processor = load_checkpoint(settings.checkpoint)
+            if key["way"] == "base":
+                return heard(spoken(model, processor, test), test)
+            fewer = pictures_of(dataset["train"], key["pictures"], key["seed"])
+            return heard(nearest_captions(model, processor, fewer, test), test)
+        trainer, held = trainer_for(key, settings, dataset)
+        began = time.process_time()
+        if not train_quietly(trainer, bar):
+            return None
+        found = {"parameters": held.parameters, "megabytes": round(held.megabytes, 1)}
+        found |= {"seconds": round(time.process_time() - began, 1)}
+        kept = kept_row(trainer.state.log_history)
+        found |= {"validation": {name: round(kept[name], 4) for name in SCORES}}
+        return found | heard(spoken(trainer.model, trainer.processing_class, test), test)
+
+    return run
+
+
+def trainer_for(key: Row, settings: Settings, dataset: DatasetDict) -> tuple[CaptionTrainer, Held]:
+    """The trainer of one key, and what measures it."""
+    epochs = epochs_for(key["steps"], key["pictures"], settings.batch_size)
+    own = settings.with_changes(seed=key["seed"], learning_rate=key["learning_rate"], epochs=epochs)
+    model, processor, own = start(key["way"], own)
+    fewer = DatasetDict({**dataset, "train": pictures_of(dataset["train"], key["pictures"], key["seed"])})
+    trainer, held = CaptionTrainer(model, processor, fewer, own), Held()
+    trainer.add_callback(held)
+    return trainer, held
+
+
+def spoken(model: Any, processor: Any, test: Dataset) -> list[str]:
+    """The captions of a model, found greedily."""
+    captions = caption_images(model, processor, test["image"], batch_size=64, max_new_tokens=SETTINGS.max_new_tokens)
+    return [caption.text for caption in captions]
