@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
@@ -12,21 +13,24 @@ from helpers.creatures import ATTRIBUTES, attribute_columns, attributes_of, fact
 from helpers.creatures.fresh import drawn
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
+from helpers.learning_curve import spans
+from helpers.metrics import wilson_interval
 from helpers.paths import ROOT
-from helpers.resuming import kept_row
+from helpers.resuming import kept_row, order
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
-from helpers.trials import Row, epochs_for, train_quietly
-from helpers.ways import Held, start
+from helpers.trials import Row, epochs_for, read_rows, train_quietly
+from helpers.ways import WAYS, Held, start
 
 MEASURED = ROOT / "docs" / "fine-tuning.json"  # by `python -m tools.fine_tuning`
-STEPS = 200  # of every training, however many pictures it has: four passes over the most
+STEPS = 150  # of every training, however many pictures it has: three passes over the most
 SETTINGS = Settings.tiny().with_changes(batch_size=16, max_new_tokens=40, output="artifacts/fine-tuning")
 # What no picture of training or validation shows. The base names blue, curly tails and frowns.
 VALUE = "blue"  # neither as color nor as second_color
 COMBINATION = {"tail": "curly", "mouth": "frown"}  # each alone is there
 TRAIN, VALIDATION = 800, 100
 SCORES = ("eval_right", "eval_wrong", "eval_left_out", "eval_invented", "eval_wer")  # what `order` goes by
+CHOSEN_AT = {"pictures": 100, "seed": 0}  # where each way's learning rate was chosen
 TEST = {"ordinary": 300, "combination": 100, "value": 100}  # groups of the test pictures, in this order
 
 
@@ -37,6 +41,7 @@ def group_of(creature: Mapping[str, str]) -> str:
     return ("both" if value else "combination") if combination else "value" if value else "ordinary"
 
 
+@cache
 def tested_creatures() -> list[dict[str, str]]:
     """The creatures of the test pictures, group by group; neither the base nor any training here has seen them."""
     asked = fresh_creatures("fine-tuning test", 1500)
@@ -118,3 +123,70 @@ def spoken(model: Any, processor: Any, test: Dataset) -> list[str]:
     """The captions of a model, found greedily."""
     captions = caption_images(model, processor, test["image"], batch_size=64, max_new_tokens=SETTINGS.max_new_tokens)
     return [caption.text for caption in captions]
+
+
+class Answer(NamedTuple):
+    """What was said of one test picture."""
+
+    creature: Mapping[str, str]
+    said: Mapping[str, str]  # attribute → the value that the caption names, or none
+    right: bool  # the whole caption
+
+    def names(self, **values: str) -> bool:
+        """Whether the caption gives these attributes these values."""
+        return values.items() <= self.said.items()
+
+
+def answers(row: Row) -> list[Answer]:
+    """What a row holds of the test pictures, in their order; see `heard`."""
+    values = {name: {str(place): value for place, value in enumerate(ATTRIBUTES[name])} for name in ATTRIBUTES}
+    said = [
+        {name: values[name].get(sign, "none") for name, sign in zip(ATTRIBUTES, signs, strict=True)}
+        for signs in zip(*(row["said"][name] for name in ATTRIBUTES), strict=True)
+    ]
+    marks = [mark == "1" for mark in row["right"]]
+    return [Answer(*each) for each in zip(tested_creatures(), said, marks, strict=True)]
+
+
+def rate_trials(rows: Sequence[Row], way: str) -> list[Row]:
+    """The trainings that a way's learning rate was chosen among, the lowest rate first."""
+    tried = [row for row in rows if {"way": way, "steps": STEPS, **CHOSEN_AT}.items() <= row.items()]
+    return sorted(tried, key=lambda row: row["learning_rate"])
+
+
+def best_rate(tried: Sequence[Row]) -> float:
+    """The learning rate whose kept step is the best on the validation split, by `order`; on a tie the lowest."""
+    return min(tried, key=lambda row: order(row["validation"]))["learning_rate"]
+
+
+def compared() -> dict[str, list[Row]]:
+    """Each of the `WAYS`, "nearest picture" and "base" → its rows of `python -m tools.fine_tuning`, at one rate."""
+    rows = read_rows(MEASURED)
+    keys = {way: {"steps": STEPS, "learning_rate": best_rate(rate_trials(rows, way))} for way in WAYS}
+    keys |= {"nearest picture": {}, "base": {}}
+    return {way: [row for row in rows if {"way": way, **key}.items() <= row.items()] for way, key in keys.items()}
+
+
+Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of the shares, the highest end
+
+
+def bands(rows: Sequence[Row], holds: Callable[[Answer], bool], among: Callable[[Answer], bool]) -> dict[int, Span]:
+    """How large a share of some test pictures has something: training pictures → its `spans` over the seeds.
+
+    Args:
+        rows: of one way.
+        holds: whether an answer has it.
+        among: which answers are asked.
+    """
+    shares = []
+    for row in rows:
+        asked = [holds(answer) for answer in answers(row) if among(answer)]
+        low, high = wilson_interval(sum(asked), len(asked))
+        share = {"value": sum(asked) / len(asked), "low": low, "high": high}
+        shares.append({"pictures": row["pictures"], "test": {"share": share}})
+    return spans(shares, "test", "share")
+
+
+def told_apart(first: Span, second: Span) -> bool:
+    """Whether two spans share no value: then neither test pictures nor these seeds explain the difference."""
+    return first[0] > second[2] or second[0] > first[2]

@@ -66,6 +66,7 @@ class Held(TrainerCallback):
     parameters, megabytes = 0, 0.0
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Measures once, when the optimizer has made its moments and the gradients are there."""
         if not self.parameters:
             weights = list(kwargs["model"].parameters())
             learnt = [weight for weight in weights if weight.requires_grad]

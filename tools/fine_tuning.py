@@ -1,4 +1,4 @@
-"""The comparison that notebook 10 shows: five ways to fine-tune, on 24, 100 and 800 pictures: `python -m tools.fine_tuning`.
+"""Five ways to fine-tune on 24, 100 and 800 pictures, as notebook 10 shows them: `python -m tools.fine_tuning`.
 
 It writes docs/fine-tuning.json row by row, and goes on behind the last row after a stop. To measure all of it anew,
 delete the file. It takes about an hour of one core.
@@ -7,8 +7,7 @@ delete the file. It takes about an hour of one core.
 import torch
 from datasets.utils.logging import disable_progress_bar
 
-from helpers.fine_tuning import MEASURED, SETTINGS, STEPS, laboratory, trial
-from helpers.resuming import order
+from helpers.fine_tuning import CHOSEN_AT, MEASURED, SETTINGS, STEPS, best_rate, laboratory, trial
 from helpers.trials import Row, made_from, run_trials
 from helpers.ways import WAYS
 
@@ -16,7 +15,6 @@ SIZES = (24, 100, 800)
 SEEDS = (0, 1, 2)
 # Each way tries the middle three, and goes on to the next one while the best is the lowest or the highest tried.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-CHOSEN_AT = {"pictures": 100, "seed": 0}
 # Whether equal steps are what holds random weights back: five times as many, on the most pictures.
 LONGER = {"pictures": 800, "seed": 0, "steps": 5 * STEPS}
 
@@ -24,11 +22,6 @@ LONGER = {"pictures": 800, "seed": 0, "steps": 5 * STEPS}
 def training(way: str, pictures: int, seed: int, rate: float, steps: int = STEPS) -> dict[str, object]:
     """The key of a training."""
     return {"way": way, "pictures": pictures, "seed": seed, "learning_rate": rate, "steps": steps}
-
-
-def best(rows: list[Row]) -> float:
-    """The learning rate whose kept step is the best on the validation split, by `order`."""
-    return min(rows, key=lambda row: order(row["validation"]))["learning_rate"]
 
 
 def measure() -> None:
@@ -50,7 +43,8 @@ def measure() -> None:
         low, high = 1, 4
         while True:
             tried = RATES[low:high]
-            rates[way] = best(rows([training(way, rate=rate, **CHOSEN_AT) for rate in tried], f"{way}: learning rate"))
+            keys = [training(way, rate=rate, **CHOSEN_AT) for rate in tried]
+            rates[way] = best_rate(rows(keys, f"{way}: learning rate"))
             if rates[way] == tried[0] and low > 0:
                 low -= 1
             elif rates[way] == tried[-1] and high < len(RATES):
@@ -60,8 +54,7 @@ def measure() -> None:
     for seed in SEEDS:
         for size in SIZES:
             rows([training(way, size, seed, rate) for way, rate in rates.items()], f"{size} pictures, seed {seed}")
-    for way in ("random decoder", "from scratch"):
-        rows([training(way, rate=rates[way], **LONGER)], f"{way}: longer", LONGER["steps"])
+    rows([training("from scratch", rate=rates["from scratch"], **LONGER)], "from scratch, longer", LONGER["steps"])
 
 
 if __name__ == "__main__":
