@@ -20,7 +20,7 @@ from helpers.resuming import kept_row, order
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
 from helpers.trials import Row, epochs_for, read_rows, train_quietly
-from helpers.ways import WAYS, Held, start
+from helpers.ways import WAYS, Held, begin
 
 MEASURED = ROOT / "docs" / "fine-tuning.json"  # by `python -m tools.fine_tuning`
 STEPS = 150  # of every training, however many pictures it has: three passes over the most
@@ -112,7 +112,7 @@ def trainer_for(key: Row, settings: Settings, dataset: DatasetDict) -> tuple[Cap
     """The trainer of one key, and what measures it."""
     epochs = epochs_for(key["steps"], key["pictures"], settings.batch_size)
     own = settings.with_changes(seed=key["seed"], learning_rate=key["learning_rate"], epochs=epochs)
-    model, processor, own = start(key["way"], own)
+    model, processor, own = begin(key["way"], own)
     fewer = DatasetDict({**dataset, "train": pictures_of(dataset["train"], key["pictures"], key["seed"])})
     trainer, held = CaptionTrainer(model, processor, fewer, own), Held()
     trainer.add_callback(held)
@@ -132,9 +132,10 @@ class Answer(NamedTuple):
     said: Mapping[str, str]  # attribute → the value that the caption names, or none
     right: bool  # the whole caption
 
-    def names(self, **values: str) -> bool:
-        """Whether the caption gives these attributes these values."""
-        return values.items() <= self.said.items()
+    @property
+    def group(self) -> str:
+        """As `group_of` gives it."""
+        return group_of(self.creature)
 
 
 def answers(row: Row) -> list[Answer]:
@@ -156,7 +157,7 @@ def rate_trials(rows: Sequence[Row], way: str) -> list[Row]:
 
 def best_rate(tried: Sequence[Row]) -> float:
     """The learning rate whose kept step is the best on the validation split, by `order`; on a tie the lowest."""
-    return min(tried, key=lambda row: order(row["validation"]))["learning_rate"]
+    return min((*order(row["validation"]), row["learning_rate"]) for row in tried)[-1]
 
 
 def compared() -> dict[str, list[Row]]:
@@ -164,25 +165,25 @@ def compared() -> dict[str, list[Row]]:
     rows = read_rows(MEASURED)
     keys = {way: {"steps": STEPS, "learning_rate": best_rate(rate_trials(rows, way))} for way in WAYS}
     keys |= {"nearest picture": {}, "base": {}}
+    rows.sort(key=lambda row: (row["pictures"], row["seed"]))
     return {way: [row for row in rows if {"way": way, **key}.items() <= row.items()] for way, key in keys.items()}
 
 
 Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of the shares, the highest end
 
 
-def bands(rows: Sequence[Row], holds: Callable[[Answer], bool], among: Callable[[Answer], bool]) -> dict[int, Span]:
-    """How large a share of some test pictures has something: training pictures → its `spans` over the seeds.
+def bands(rows: Sequence[Row], asked: Callable[[Answer], list[bool]]) -> dict[int, Span]:
+    """How large a share of what is asked holds: training pictures → its `spans` over the seeds.
 
     Args:
         rows: of one way.
-        holds: whether an answer has it.
-        among: which answers are asked.
+        asked: an answer → what is asked of it, and whether it holds; an empty list where nothing is asked.
     """
     shares = []
     for row in rows:
-        asked = [holds(answer) for answer in answers(row) if among(answer)]
-        low, high = wilson_interval(sum(asked), len(asked))
-        share = {"value": sum(asked) / len(asked), "low": low, "high": high}
+        marks = [mark for answer in answers(row) for mark in asked(answer)]
+        low, high = wilson_interval(sum(marks), len(marks))
+        share = {"value": sum(marks) / len(marks), "low": low, "high": high}
         shares.append({"pictures": row["pictures"], "test": {"share": share}})
     return spans(shares, "test", "share")
 

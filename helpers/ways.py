@@ -33,7 +33,7 @@ WAYS = {
 }
 
 
-def start(way: str, settings: Settings) -> tuple[PreTrainedModel, Any, Settings]:
+def begin(way: str, settings: Settings) -> tuple[PreTrainedModel, Any, Settings]:
     """What a training in one of the `WAYS` begins with: the model, its processor and the settings.
 
     Random weights are drawn as the library draws them, by `settings.seed`.

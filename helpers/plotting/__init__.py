@@ -27,3 +27,4 @@ from helpers.plotting.scores import (
     plot_steps,
     plot_word_probabilities,
 )
+from helpers.plotting.ways import plot_sides, plot_ways

@@ -1,0 +1,110 @@
+"""Charts of ways to fine-tune: a share against training pictures, a line for each way, and two shares side by side."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from helpers.plotting.figure import (
+    BLUE,
+    GRAY,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    DescribedFigure,
+    new_figure,
+    some,
+    styled,
+)
+
+Spans = Mapping[int, tuple[float, float, float]]  # training pictures → as `helpers.learning_curve.spans` gives it
+LOOKS = (
+    (BLUE, "o", "-"),
+    (ORANGE, "s", "-"),
+    (GREEN, "^", "-"),
+    (PURPLE, "D", "--"),
+    (RED, "v", "--"),
+    (GRAY, "x", ":"),
+)
+
+
+def _told(spans: Spans) -> str:
+    return ", ".join(f"{size} {mean:.2f} ({low:.2f} to {high:.2f})" for size, (low, mean, high) in spans.items())
+
+
+@styled
+def plot_ways(
+    ways: Mapping[str, Spans], *, title: str, label: str = "share of captions that are right"
+) -> DescribedFigure:
+    """A share against the number of training pictures: a line for each way, through the means of its seeds.
+
+    A span reaches from the lowest to the highest end of the seeds' 95 % intervals. Ways stand a little beside each
+    other, so that their spans can be told apart.
+    """
+    figure, [ax] = new_figure(9, 4.4)
+    sizes = sorted({size for spans in some(ways, "way").values() for size in spans})
+    for i, (way, spans) in enumerate(ways.items()):
+        color, marker, line = LOOKS[i % len(LOOKS)]
+        low, mean, high = np.transpose(list(spans.values()))
+        beside = np.array(list(spans)) * 1.035 ** (i - (len(ways) - 1) / 2)
+        ax.errorbar(
+            beside, mean, [mean - low, high - mean], color=color, marker=marker, linestyle=line, markersize=7,
+            capsize=3, label=way,
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, map(str, sizes))
+    ax.set_xticks([], minor=True)
+    ax.set(title=title, xlabel="training pictures, logarithmic", ylabel=label, ylim=(-0.02, 1.02))
+    ax.grid(True, axis="y")
+    figure.legend(loc="outside right center")
+    return figure.described(
+        f"{title}: the {label} by number of training pictures, the mean of the seeds and all their 95 % intervals. "
+        f"{'; '.join(f'{way}: {_told(spans)}' for way, spans in ways.items())}.",
+        [
+            {"way": way, "pictures": size, "low": f"{low:.3f}", "mean": f"{mean:.3f}", "high": f"{high:.3f}"}
+            for way, spans in ways.items()
+            for size, (low, mean, high) in spans.items()
+        ],
+    )
+
+
+@styled
+def plot_sides(sides: Mapping[str, Mapping[str, Spans]], *, title: str) -> DescribedFigure:
+    """Two shares of each way, such as those of two kinds of pictures: a row for each way, a panel for each size.
+
+    A span is as in `plot_ways`. What was not trained has its only size, 0 pictures, in every panel.
+
+    Args:
+        sides: label → way → spans; of two labels, with the same ways.
+        title: of the figure.
+    """
+    (first, ways), (second, _) = some(sides, "side").items()
+    sizes = sorted({size for spans in ways.values() for size in spans if size}) or [0]
+    figure, axes = new_figure(10, 1.6 + 0.34 * len(ways), len(sizes), len(sizes), sharey=True, title=title)
+    y, table = np.arange(len(ways)), []
+    for ax, size in zip(axes, sizes, strict=True):
+        means = []
+        looks = ((first, GRAY, "s", "white", -0.14), (second, BLUE, "o", BLUE, 0.14))
+        for label, color, marker, face, shift in looks:
+            spans = [sides[label][way].get(size, sides[label][way].get(0)) for way in ways]
+            low, mean, high = np.transpose([span or (np.nan,) * 3 for span in spans])
+            ax.errorbar(
+                mean, y + shift, xerr=[mean - low, high - mean], fmt=marker, color=color, markerfacecolor=face,
+                markersize=7, linewidth=1.5, capsize=2, clip_on=False, label=label,
+            )  # fmt: skip
+            means.append([mean, y + shift])
+            table += [
+                {"pictures": size, "way": way, "of": label}
+                | dict(zip(("low", "mean", "high"), map("{:.3f}".format, span), strict=True))
+                for way, span in zip(ways, spans, strict=True)
+                if span
+            ]
+        ax.plot(*np.swapaxes(means, 0, 1), color="#CCCCCC", linewidth=3, zorder=1)
+        ax.set(title=f"{size} pictures", xlim=(0, 1), xticks=[0, 0.5, 1], ylim=(len(ways) - 0.5, -0.5))
+        ax.set_yticks(y, list(ways), color=INK)
+        ax.grid(True, axis="x")
+    axes[len(axes) // 2].set_xlabel("share")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    told = "; ".join("{pictures} pictures, {way}, {of}: {mean} ({low} to {high})".format(**row) for row in table)
+    return figure.described(f"{title}. Points with the 95 % intervals of all seeds. {told}.", table)
