@@ -269,7 +269,27 @@ def write(next_logits, start, end, longest):
     return ids
 
 
+def lora_numbers(rank, inputs, outputs):
+    a = rank * inputs
+    b = outputs * rank
+    return a + b
+
+
+def ways_apart(first, second):
+    if min(low for low, _ in first) > max(high for _, high in second):
+        return True
+    return max(high for _, high in first) < min(low for low, _ in second)
+
+
+def recall_lost(before, after, true, value):
+    there = [(b, a) for b, a, t in zip(before, after, true, strict=True) if t == value]
+    return sum(b == value for b, _ in there) / len(there) - sum(a == value for _, a in there) / len(there)
+
+
 ANSWERS = {
+    "check_lora_numbers": lora_numbers,
+    "check_apart": ways_apart,
+    "check_recall_lost": recall_lost,
     "check_matching": matching,
     "check_laziest": laziest,
     "check_nearest": nearest,

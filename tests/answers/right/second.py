@@ -291,7 +291,24 @@ def write(next_logits, start, end, longest):
     return ids
 
 
+def adapter_size(rank, inputs, outputs):
+    return torch.zeros(rank, inputs).numel() + torch.zeros(outputs, rank).numel()
+
+
+def no_overlap(first, second):
+    one, other = np.array(first), np.array(second)
+    return bool(max(one[:, 0].min(), other[:, 0].min()) > min(one[:, 1].max(), other[:, 1].max()))
+
+
+def forgotten(before, after, true, value):
+    asked = np.array(true) == value
+    return (np.array(before)[asked] == value).mean() - (np.array(after)[asked] == value).mean()
+
+
 ANSWERS = {
+    "check_lora_numbers": adapter_size,
+    "check_apart": no_overlap,
+    "check_recall_lost": forgotten,
     "check_matching": matching,
     "check_laziest": laziest,
     "check_nearest": nearest,

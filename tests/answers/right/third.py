@@ -231,7 +231,27 @@ def write_recursion(next_logits, start, end, longest):
     return go([start])
 
 
+def low_rank_count(rank, inputs, outputs):
+    return sum(rank * side for side in (inputs, outputs))
+
+
+def bands_apart(first, second):
+    worse, better = sorted([sorted(first), sorted(second)], key=lambda seeds: max(high for _, high in seeds))
+    return all(high < better[0][0] for _, high in worse)
+
+
+def less_recall(before, after, true, value):
+    change = 0
+    for b, a, t in zip(before, after, true, strict=True):
+        if t == value:
+            change += (b == value) - (a == value)
+    return change / true.count(value)
+
+
 ANSWERS = {
+    "check_lora_numbers": low_rank_count,
+    "check_apart": bands_apart,
+    "check_recall_lost": less_recall,
     "check_matching": matching_items,
     "check_laziest": laziest_mode,
     "check_nearest": nearest_products,

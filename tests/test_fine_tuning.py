@@ -1,0 +1,167 @@
+"""The comparison of ways to fine-tune: what training lacks, what a row holds, and the rows that are shipped."""
+
+import json
+from itertools import product
+
+import pytest
+from tqdm import tqdm
+
+from helpers import fine_tuning as module
+from helpers.creatures import ATTRIBUTES, key_of
+from helpers.creatures.fresh import is_reserved
+from helpers.fine_tuning import (
+    MEASURED,
+    SETTINGS,
+    STEPS,
+    Answer,
+    answers,
+    bands,
+    best_rate,
+    compared,
+    group_of,
+    heard,
+    laboratory,
+    pictures_of,
+    rate_trials,
+    told_apart,
+    trial,
+)
+from helpers.trials import made_from, read_rows
+from helpers.ways import WAYS
+from tools import fine_tuning as tool
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return laboratory()
+
+
+@pytest.fixture(scope="module")
+def creatures(drawn):
+    return {name: list(split.select_columns(list(ATTRIBUTES))) for name, split in drawn.items()}
+
+
+def test_training_lacks_the_value_and_the_combination_but_holds_their_parts(creatures):
+    for split in ("train", "validation"):
+        for one in creatures[split]:
+            assert "blue" not in (one["color"], one["second_color"])
+            assert (one["tail"], one["mouth"]) != ("curly", "frown")
+    assert sum(one["tail"] == "curly" for one in creatures["train"]) > 100
+    assert sum(one["mouth"] == "frown" for one in creatures["train"]) > 100
+
+
+def test_test_creatures_are_of_three_groups_and_nobody_has_seen_them(creatures):
+    groups = [group_of(one) for one in creatures["test"]]
+    assert groups == ["ordinary"] * 300 + ["combination"] * 100 + ["value"] * 100
+    combination, value = creatures["test"][300:400], creatures["test"][400:]
+    assert all((one["tail"], one["mouth"]) == ("curly", "frown") for one in combination)
+    assert all("blue" in (one["color"], one["second_color"]) for one in value)
+    keys = [key_of(one) for split in creatures.values() for one in split]
+    assert len(keys) == len(set(keys)) == 800 + 100 + 500
+    assert all(map(is_reserved, keys))
+
+
+def test_of_one_seed_the_larger_choice_holds_the_smaller_one(drawn):
+    few, more, other = (
+        {tuple(captions) for captions in pictures_of(drawn["train"], *each)["captions"]}
+        for each in ((24, 1), (100, 1), (24, 2))
+    )
+    assert few < more
+    assert few != other
+
+
+def test_what_is_heard_comes_back_as_answers(drawn):
+    said = [captions[0] for captions in drawn["test"]["captions"]]
+    said[1], said[2] = "a creature", f"{said[2]} and two horns and one horn"
+    row = heard(said, drawn["test"])
+    found = answers(row)
+    assert found[0] == Answer(found[0].creature, found[0].creature, True)
+    assert found[1] == Answer(found[1].creature, dict.fromkeys(ATTRIBUTES, "none") | {"pattern": "plain"}, False)
+    assert [one.right for one in found] == [True, False, False] + [True] * 497
+    assert [one.group for one in found][299:301] == ["ordinary", "combination"]
+
+
+def test_a_training_and_what_needs_none(drawn, artifacts):
+    few = {name: split.select(range(size)) for (name, split), size in zip(drawn.items(), (6, 4, 5), strict=True)}
+    run = trial(SETTINGS.with_changes(batch_size=2), few)
+    bar = tqdm(disable=True)
+    row = run({"way": "LoRA", "pictures": 4, "seed": 0, "steps": 2, "learning_rate": 1e-3}, bar)
+    assert row.keys() == {"right", "said", "parameters", "megabytes", "seconds", "validation"}
+    assert row["validation"].keys() == set(module.SCORES)
+    assert row["seconds"] > 0
+    copied = run({"way": "nearest picture", "pictures": 1, "seed": 0}, bar)["said"]
+    assert {name: len(set(signs)) for name, signs in copied.items()} == dict.fromkeys(ATTRIBUTES, 1)
+    assert run({"way": "base"}, bar)["right"] == "00000"
+
+
+def test_bands_hold_all_seeds_and_only_what_is_asked(monkeypatch):
+    made = {"a": [True] * 3 + [False], "b": [True, False] * 2}
+    monkeypatch.setattr(module, "answers", lambda row: made[row["name"]])
+    rows = [{"pictures": 24, "name": "a"}, {"pictures": 24, "name": "b"}, {"pictures": 8, "name": "b"}]
+    found = bands(rows, lambda answer: [answer])
+    assert list(found) == [8, 24]
+    assert found[8] == pytest.approx((0.150, 0.5, 0.850), abs=1e-3)
+    assert found[24] == pytest.approx((0.150, 0.625, 0.954), abs=1e-3)
+    assert bands(rows, lambda answer: [answer] if answer else [])[24][1] == 1
+
+
+def test_ways_are_told_apart_where_their_spans_share_nothing():
+    assert told_apart((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert told_apart((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+    assert not told_apart((0.1, 0.2, 0.5), (0.4, 0.5, 0.6))
+
+
+def scores(right, wrong=0.0, wer=0.1):
+    return dict(zip(module.SCORES, (right, wrong, 0.0, 0.0, wer), strict=True))
+
+
+def test_the_best_rate_is_of_the_most_right_captions_then_of_the_fewest_faults():
+    tried = [{"learning_rate": rate, "validation": each} for rate, each in (
+        (3e-3, scores(0.5)), (1e-3, scores(0.6, 2.0)), (3e-4, scores(0.6, 1.0, 0.9)), (1e-4, scores(0.6, 1.0, 0.9))
+    )]  # fmt: skip
+    assert best_rate(tried) == 1e-4
+    assert best_rate(tried[:3]) == 3e-4
+    assert best_rate(tried[:1]) == 3e-3
+
+
+def test_a_rate_is_looked_for_until_the_best_is_in_the_middle(monkeypatch):
+    best, asked = {"everything": 1e-3, "decoder alone": 1e-4, "LoRA": 3e-2, "random decoder": 3e-4}, []
+
+    def run_trials(file, origin, keys, run, *, steps, title):
+        asked.extend(keys)
+        return [
+            key | {"validation": scores(-abs(key.get("learning_rate", 0) - best.get(key["way"], 3e-3)))} for key in keys
+        ]
+
+    monkeypatch.setattr(tool, "laboratory", dict)
+    monkeypatch.setattr(tool, "made_from", lambda *_: {})
+    monkeypatch.setattr(tool, "trial", lambda *_: None)
+    monkeypatch.setattr(tool, "run_trials", run_trials)
+    tool.measure()
+    rates = {way: {key["learning_rate"] for key in asked if key["way"] == way} for way in WAYS}
+    assert rates == {
+        "everything": {3e-4, 1e-3, 3e-3},
+        "decoder alone": {1e-4, 3e-4, 1e-3, 3e-3},
+        "LoRA": {3e-4, 1e-3, 3e-3, 1e-2, 3e-2},
+        "random decoder": {1e-4, 3e-4, 1e-3, 3e-3},
+        "from scratch": {3e-4, 1e-3, 3e-3, 1e-2},
+    }
+    assert {key["learning_rate"] for key in asked if key["way"] == "LoRA" and key["pictures"] == 800} == {3e-2}
+
+
+def test_the_shipped_rows_are_whole_and_of_these_pictures_weights_and_settings(drawn):
+    written = json.loads(MEASURED.read_text(encoding="utf-8"))
+    assert written["made_from"].items() <= made_from(SETTINGS, drawn).items()
+    assert MEASURED.stat().st_size < 500_000
+    rows = compared()
+    each = list(product(tool.SIZES, tool.SEEDS))
+    assert {name: [(row["pictures"], row["seed"]) for row in rows[name]] for name in rows} == {
+        **dict.fromkeys([*WAYS, "nearest picture"], each), "base": [(0, 0)]
+    }  # fmt: skip
+    for way in WAYS:
+        rates = [row["learning_rate"] for row in rate_trials(read_rows(MEASURED), way)]
+        best = rates.index(rows[way][0]["learning_rate"])
+        assert rates[0] == tool.RATES[0] or best > 0
+        assert rates[-1] == tool.RATES[-1] or best < len(rates) - 1
+        assert {row["steps"] for row in rows[way]} == {STEPS}
+    assert [row["way"] for row in read_rows(MEASURED) if row.get("steps", STEPS) != STEPS] == ["from scratch"]
