@@ -54,7 +54,7 @@ def check_apart(apart: Callable[[Intervals, Intervals], bool]) -> Verdict:
 
     far, near, wide = [(0.1, 0.2), (0.15, 0.3)], [(0.26, 0.4), (0.35, 0.5)], [(0.05, 0.6), (0.3, 0.35)]
     high, split = [(0.7, 0.8), (0.6, 0.75), (0.62, 0.7)], [(0.1, 0.2), (0.8, 0.9)]
-    cases = [(far, high), (high, far), (far, near), (near, far), (wide, far), (far, wide), (split, [(0.4, 0.5)])]
+    cases = [(far, high), (high, far), (far, near), (near, far), (wide, far), (far, wide), (split, [(0.45, 0.55)])]
     cases += [(near, high), ([(0.2, 0.3)], [(0.1, 0.25)] * 3), (high, split)]
     cases += [([(0.5, 0.52), (0.51, 0.53)], [(0.54, 0.55)]), ([(0.0, 0.1), (0.05, 0.62)], [(0.6, 0.9)])]
     mistakes = [

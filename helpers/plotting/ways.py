@@ -101,7 +101,8 @@ def plot_sides(sides: Mapping[str, Mapping[str, Spans]], *, title: str) -> Descr
                 if span
             ]
         ax.plot(*np.swapaxes(means, 0, 1), color="#CCCCCC", linewidth=3, zorder=1)
-        ax.set(title=f"{size} pictures", xlim=(0, 1), xticks=[0, 0.5, 1], ylim=(len(ways) - 0.5, -0.5))
+        ax.set(title=f"{size} pictures", xlim=(0, 1), ylim=(len(ways) - 0.5, -0.5))
+        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         ax.set_yticks(y, list(ways), color=INK)
         ax.grid(True, axis="x")
     axes[len(axes) // 2].set_xlabel("share")
