@@ -188,6 +188,13 @@ def bands(rows: Sequence[Row], asked: Callable[[Answer], list[bool]]) -> dict[in
     return spans(shares, "test", "share")
 
 
+def sides_of(
+    rows: Mapping[str, Sequence[Row]], sides: Mapping[str, Callable[[Answer], list[bool]]]
+) -> dict[str, dict[str, dict[int, Span]]]:
+    """Label → what is asked of an answer: label → way → its `bands`, the base first, for `plot_sides`."""
+    return {label: {name: bands(rows[name], asked) for name in ("base", *WAYS)} for label, asked in sides.items()}
+
+
 def told_apart(first: Span, second: Span) -> bool:
     """Whether two spans share no value: then neither test pictures nor these seeds explain the difference."""
     return first[0] > second[2] or second[0] > first[2]
