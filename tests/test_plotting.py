@@ -74,6 +74,24 @@ DRAWN = {
             "The best possible is 0.",
         ],
     ),
+    "plot_ways": (
+        ({"LoRA": {24: (0.1, 0.25, 0.4), 800: (0.5, 0.6, 0.7)}, "from scratch": {24: (0.0, 0.0, 0.05)}},),
+        {"title": "Ordinary"},
+        ["Ordinary: the share", "LoRA: 24 0.25 (0.10 to 0.40), 800 0.60 (0.50", "from scratch: 24 0.00 (0.00 to 0.05)"],
+    ),
+    "plot_sides": (
+        (
+            {
+                "saw": {"base": {0: (0.3, 0.4, 0.5)}, "LoRA": {24: (0.5, 0.6, 0.7), 800: (0.6, 0.7, 0.8)}},
+                "never saw": {"base": {0: (0.0, 0.0, 0.1)}, "LoRA": {24: (0.1, 0.2, 0.3)}},
+            },
+        ),
+        {"title": "Named"},
+        [
+            "24 pictures, base, saw: 0.400 (0.300 to 0.500); 24 pictures, LoRA, saw: 0.600",
+            "800 pictures, base, never saw: 0.000 (0.000 to 0.100).",
+        ],
+    ),
     "plot_scores": (({"base": {"wer": SCORE}, "trained": {"wer": SCORE}},), {}, ["wer", "base 0.500", "trained"]),
     "plot_facts": (
         (FACTS,),
@@ -542,6 +560,8 @@ def test_captions_of_a_split_are_counted_and_shown_as_texts():
         (lambda: plotting.plot_loss([], title="a"), "loss"),
         (lambda: plotting.plot_scores({}), "system"),
         (lambda: plotting.plot_learning_curve({"a": []}), "row"),
+        (lambda: plotting.plot_ways({}, title="a"), "way"),
+        (lambda: plotting.plot_sides({}, title="a"), "side"),
     ],
 )
 def test_nothing_to_draw_is_said(draw, what):

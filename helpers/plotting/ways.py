@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.transforms import ScaledTranslation
 
 from helpers.plotting.figure import (
     BLUE,
@@ -47,12 +48,13 @@ def plot_ways(
     for i, (way, spans) in enumerate(ways.items()):
         color, marker, line = LOOKS[i % len(LOOKS)]
         low, mean, high = np.transpose(list(spans.values()))
-        beside = np.array(list(spans)) * 1.035 ** (i - (len(ways) - 1) / 2)
+        beside = ScaledTranslation((i - (len(ways) - 1) / 2) / 14, 0, figure.dpi_scale_trans)  # in inches
         ax.errorbar(
-            beside, mean, [mean - low, high - mean], color=color, marker=marker, linestyle=line, markersize=7,
-            capsize=3, label=way,
+            list(spans), mean, [mean - low, high - mean], color=color, marker=marker, linestyle=line, markersize=7,
+            capsize=3, label=way, transform=ax.transData + beside,
         )  # fmt: skip
     ax.set_xscale("log")
+    ax.set_xlim(sizes[0] / 1.5, sizes[-1] * 1.5)
     ax.set_xticks(sizes, map(str, sizes))
     ax.set_xticks([], minor=True)
     ax.set(title=title, xlabel="training pictures, logarithmic", ylabel=label, ylim=(-0.02, 1.02))
@@ -82,28 +84,27 @@ def plot_sides(sides: Mapping[str, Mapping[str, Spans]], *, title: str) -> Descr
     (first, ways), (second, _) = some(sides, "side").items()
     sizes = sorted({size for spans in ways.values() for size in spans if size}) or [0]
     figure, axes = new_figure(10, 1.6 + 0.34 * len(ways), len(sizes), len(sizes), sharey=True, title=title)
-    y, table = np.arange(len(ways)), []
+    table = []
     for ax, size in zip(axes, sizes, strict=True):
-        means = []
-        looks = ((first, GRAY, "s", "white", -0.14), (second, BLUE, "o", BLUE, 0.14))
-        for label, color, marker, face, shift in looks:
-            spans = [sides[label][way].get(size, sides[label][way].get(0)) for way in ways]
-            low, mean, high = np.transpose([span or (np.nan,) * 3 for span in spans])
+        for label, color, marker, face, shift in (
+            (first, GRAY, "s", "white", -0.14), (second, BLUE, "o", BLUE, 0.14)
+        ):  # fmt: skip
+            spans = {way: sides[label][way].get(size, sides[label][way].get(0)) for way in ways}
+            spans = {way: span for way, span in spans.items() if span}
+            low, mean, high = np.transpose(list(spans.values()))
+            places = [shift + list(ways).index(way) for way in spans]
             ax.errorbar(
-                mean, y + shift, xerr=[mean - low, high - mean], fmt=marker, color=color, markerfacecolor=face,
+                mean, places, xerr=[mean - low, high - mean], fmt=marker, color=color, markerfacecolor=face,
                 markersize=7, linewidth=1.5, capsize=2, clip_on=False, label=label,
             )  # fmt: skip
-            means.append([mean, y + shift])
             table += [
                 {"pictures": size, "way": way, "of": label}
                 | dict(zip(("low", "mean", "high"), map("{:.3f}".format, span), strict=True))
-                for way, span in zip(ways, spans, strict=True)
-                if span
+                for way, span in spans.items()
             ]
-        ax.plot(*np.swapaxes(means, 0, 1), color="#CCCCCC", linewidth=3, zorder=1)
         ax.set(title=f"{size} pictures", xlim=(0, 1), ylim=(len(ways) - 0.5, -0.5))
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        ax.set_yticks(y, list(ways), color=INK)
+        ax.set_yticks(range(len(ways)), list(ways), color=INK)
         ax.grid(True, axis="x")
     axes[len(axes) // 2].set_xlabel("share")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
