@@ -161,12 +161,19 @@ def best_rate(tried: Sequence[Row]) -> float:
 
 
 def compared() -> dict[str, list[Row]]:
-    """Each of the `WAYS`, "nearest picture" and "base" → its rows of `python -m tools.fine_tuning`, at one rate."""
-    rows = read_rows(MEASURED)
-    keys = {way: {"steps": STEPS, "learning_rate": best_rate(rate_trials(rows, way))} for way in WAYS}
-    keys |= {"nearest picture": {}, "base": {}}
-    rows.sort(key=lambda row: (row["pictures"], row["seed"]))
-    return {way: [row for row in rows if {"way": way, **key}.items() <= row.items()] for way, key in keys.items()}
+    """Name → its rows of `python -m tools.fine_tuning`, by size and seed, each way at the rate that it chose.
+
+    The names are "base", the `WAYS`, those that trained longer ("from scratch, 750 steps") and "nearest picture".
+    """
+    rows = sorted(read_rows(MEASURED), key=lambda row: (row["pictures"], row["seed"]))
+    rates = {way: best_rate(rate_trials(rows, way)) for way in WAYS}
+    found: dict[str, list[Row]] = {name: [] for name in ("base", *WAYS)}
+    for row in rows:
+        if row.get("learning_rate") == rates.get(row["way"]):
+            longer = f", {row['steps']} steps" if row.get("steps", STEPS) != STEPS else ""
+            found.setdefault(f"{row['way']}{longer}", []).append(row)
+    found["nearest picture"] = found.pop("nearest picture")
+    return found
 
 
 Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of the shares, the highest end
@@ -191,8 +198,8 @@ def bands(rows: Sequence[Row], asked: Callable[[Answer], list[bool]]) -> dict[in
 def sides_of(
     rows: Mapping[str, Sequence[Row]], sides: Mapping[str, Callable[[Answer], list[bool]]]
 ) -> dict[str, dict[str, dict[int, Span]]]:
-    """Label → what is asked of an answer: label → way → its `bands`, the base first, for `plot_sides`."""
-    return {label: {name: bands(rows[name], asked) for name in ("base", *WAYS)} for label, asked in sides.items()}
+    """Label → what is asked of an answer: label → name → its `bands`, for `plot_sides`."""
+    return {label: {name: bands(each, asked) for name, each in rows.items()} for label, asked in sides.items()}
 
 
 def told_apart(first: Span, second: Span) -> bool:

@@ -54,7 +54,8 @@ def measure() -> None:
     for seed in SEEDS:
         for size in SIZES:
             rows([training(way, size, seed, rate) for way, rate in rates.items()], f"{size} pictures, seed {seed}")
-    rows([training("from scratch", rate=rates["from scratch"], **LONGER)], "from scratch, longer", LONGER["steps"])
+    for way in ("random decoder", "from scratch"):
+        rows([training(way, rate=rates[way], **LONGER)], f"{way}: longer", LONGER["steps"])
 
 
 if __name__ == "__main__":
