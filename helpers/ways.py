@@ -42,16 +42,12 @@ def begin(way: str, settings: Settings) -> tuple[PreTrainedModel, Any, Settings]
         way: a name of `WAYS`.
         settings: of the training; the checkpoint is of the family GIT.
     """
-    chosen = WAYS[way]
     base, processor = load_checkpoint(settings.checkpoint)
-    changed = settings.with_changes(**chosen.settings)
-    if chosen.kept == ("",):
-        return base, processor, changed
     set_seed(settings.seed)
     model, _ = load_checkpoint(settings.checkpoint, random_weights=True)
-    for part in chosen.kept:
+    for part in WAYS[way].kept:
         model.get_submodule(part).load_state_dict(base.get_submodule(part).state_dict())
-    return model, processor, changed
+    return model, processor, settings.with_changes(**WAYS[way].settings)
 
 
 class Held(TrainerCallback):
