@@ -30,7 +30,9 @@ VALUE = "blue"  # neither as color nor as second_color
 COMBINATION = {"tail": "curly", "mouth": "frown"}  # each alone is there
 TRAIN, VALIDATION = 800, 100
 SCORES = ("eval_right", "eval_wrong", "eval_left_out", "eval_invented", "eval_wer")  # what `order` goes by
-CHOSEN_AT = {"pictures": 100, "seed": 0}  # where each way's learning rate was chosen
+CHOSEN_AT = {"pictures": 100, "seed": 0, "steps": STEPS}  # where each way's learning rate was chosen
+# Whether equal steps are what holds random weights back: five times as many, on the most pictures, at several rates.
+LONGER = {"pictures": TRAIN, "seed": 0, "steps": 5 * STEPS}
 TEST = {"ordinary": 300, "combination": 100, "value": 100}  # groups of the test pictures, in this order
 
 
@@ -149,9 +151,9 @@ def answers(row: Row) -> list[Answer]:
     return [Answer(*each) for each in zip(tested_creatures(), said, marks, strict=True)]
 
 
-def rate_trials(rows: Sequence[Row], way: str) -> list[Row]:
+def rate_trials(rows: Sequence[Row], way: str, place: Mapping[str, int] = CHOSEN_AT) -> list[Row]:
     """The trainings that a way's learning rate was chosen among, the lowest rate first."""
-    tried = [row for row in rows if {"way": way, "steps": STEPS, **CHOSEN_AT}.items() <= row.items()]
+    tried = [row for row in rows if {"way": way, **place}.items() <= row.items()]
     return sorted(tried, key=lambda row: row["learning_rate"])
 
 
@@ -166,14 +168,17 @@ def compared() -> dict[str, list[Row]]:
     The names are "base", the `WAYS`, those that trained longer ("from scratch, 750 steps") and "nearest picture".
     """
     rows = sorted(read_rows(MEASURED), key=lambda row: (row["pictures"], row["seed"]))
-    rates = {way: best_rate(rate_trials(rows, way)) for way in WAYS}
-    found: dict[str, list[Row]] = {name: [] for name in ("base", *WAYS)}
-    for row in rows:
-        if row.get("learning_rate") == rates.get(row["way"]):
-            longer = f", {row['steps']} steps" if row.get("steps", STEPS) != STEPS else ""
-            found.setdefault(f"{row['way']}{longer}", []).append(row)
-    found["nearest picture"] = found.pop("nearest picture")
-    return found
+
+    def of(**key: Any) -> list[Row]:
+        return [row for row in rows if key.items() <= row.items()]
+
+    found = {"base": of(way="base")}
+    for steps, place in ((STEPS, CHOSEN_AT), (LONGER["steps"], LONGER)):
+        for way in WAYS:
+            if tried := rate_trials(rows, way, place):
+                name = way if steps == STEPS else f"{way}, {steps} steps"
+                found[name] = of(way=way, steps=steps, learning_rate=best_rate(tried))
+    return found | {"nearest picture": of(way="nearest picture")}
 
 
 Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of the shares, the highest end

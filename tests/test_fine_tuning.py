@@ -1,13 +1,15 @@
 """The comparison of ways to fine-tune: what training lacks, what a row holds, and the rows that are shipped."""
 
 import json
+from functools import partial
 from itertools import product
 
+import numpy as np
 import pytest
 from tqdm import tqdm
 
 from helpers import fine_tuning as module
-from helpers.creatures import ATTRIBUTES, key_of
+from helpers.creatures import ATTRIBUTES, UNSEEN, key_of
 from helpers.creatures.fresh import is_reserved
 from helpers.fine_tuning import (
     MEASURED,
@@ -26,6 +28,7 @@ from helpers.fine_tuning import (
     told_apart,
     trial,
 )
+from helpers.metrics import paired_difference
 from helpers.trials import made_from, read_rows
 from helpers.ways import WAYS
 from tools import fine_tuning as tool
@@ -164,3 +167,47 @@ def test_the_shipped_rows_are_whole_and_of_these_pictures_weights_and_settings(d
         assert rates[0] == tool.RATES[0] or best > 0
         assert rates[-1] == tool.RATES[-1] or best < len(rates) - 1
         assert {row["steps"] for row in rows[way]} == {STEPS}
+
+
+def share(row, asked):
+    marks = [mark for answer in answers(row) for mark in asked(answer)]
+    return sum(marks) / len(marks)
+
+
+def test_what_notebook_10_says_is_in_the_shipped_rows():
+    rows = compared()
+
+    def right(answer):
+        return [answer.right] if answer.group == "ordinary" else []
+
+    def blue(answer):
+        return [answer.said[part] == "blue" for part in ("color", "second_color") if answer.creature[part] == "blue"]
+
+    def new(answer):
+        facts = [(part, answer.creature[part]) for part in ATTRIBUTES if answer.group == "ordinary"]
+        return [answer.said[part] == value for part, value in facts if (part, value) in UNSEEN]
+
+    def both(answer, group):
+        known = answer.group == group and answer.creature["tail"] != "none" and answer.creature["mouth"] != "open"
+        return [all(answer.said[part] == answer.creature[part] for part in ("tail", "mouth"))] if known else []
+
+    assert share(rows["base"][0], right) == 0
+    assert share(rows["base"][0], blue) > 0.4
+    assert max(share(row, blue) for way in WAYS for row in rows[way]) <= 0.01
+    assert not any(share(row, blue) for row in rows["LoRA"])
+    few = {way: bands(rows[way], right)[24][1] for way in WAYS}
+    assert max(few, key=few.get) == "decoder alone"
+    named = {way: bands(rows[way], new)[800][1] for way in WAYS}
+    assert named["decoder alone"] < min(named["everything"], named["LoRA"])
+    for way in ("everything", "decoder alone", "LoRA"):
+        old, fresh = (bands(rows[way], partial(both, group=group)) for group in ("ordinary", "combination"))
+        assert all(fresh[size][1] < old[size][1] for size in old)
+    pairs = zip(rows["LoRA"], rows["everything"], strict=True)
+    gaps = [
+        [np.array([each[0] for a in answers(row) if (each := both(a, "combination"))]) for row in pair]
+        for pair in pairs
+    ]
+    above = [paired_difference(*gap)[0] > 0 for gap in gaps]
+    assert any(0 < sum(above[size : size + 3]) < 3 for size in (0, 3, 6))
+    seconds = {way: sum(row["seconds"] for row in rows[way]) for way in WAYS}
+    assert min(seconds, key=seconds.get) == "decoder alone"

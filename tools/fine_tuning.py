@@ -7,7 +7,7 @@ delete the file. It takes about an hour of one core.
 import torch
 from datasets.utils.logging import disable_progress_bar
 
-from helpers.fine_tuning import CHOSEN_AT, MEASURED, SETTINGS, STEPS, best_rate, laboratory, trial
+from helpers.fine_tuning import CHOSEN_AT, LONGER, MEASURED, SETTINGS, STEPS, best_rate, laboratory, trial
 from helpers.trials import Row, made_from, run_trials
 from helpers.ways import WAYS
 
@@ -15,8 +15,6 @@ SIZES = (24, 100, 800)
 SEEDS = (0, 1, 2)
 # Each way tries the middle three, and goes on to the next one while the best is the lowest or the highest tried.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-# Whether equal steps are what holds random weights back: five times as many, on the most pictures.
-LONGER = {"pictures": 800, "seed": 0, "steps": 5 * STEPS}
 
 
 def training(way: str, pictures: int, seed: int, rate: float, steps: int = STEPS) -> dict[str, object]:
@@ -55,7 +53,7 @@ def measure() -> None:
         for size in SIZES:
             rows([training(way, size, seed, rate) for way, rate in rates.items()], f"{size} pictures, seed {seed}")
     for way in ("random decoder", "from scratch"):
-        rows([training(way, rate=rates[way], **LONGER)], f"{way}: longer", LONGER["steps"])
+        rows([training(way, rate=rate, **LONGER) for rate in RATES[1:4]], f"{way}: longer", LONGER["steps"])
 
 
 if __name__ == "__main__":
