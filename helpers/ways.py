@@ -27,8 +27,9 @@ WAYS = {
     "everything": Way(),
     "decoder alone": Way({"freeze_vision": True}),
     "LoRA": Way({"lora_rank": 8}),
-    # What sees the picture, and the layer that hands it on: GIT's names.
-    "random decoder": Way(kept=("git.image_encoder", "git.visual_projection")),
+    # It begins with what sees the picture, and the layer that hands it on: GIT's names. What sees stays as it is, or
+    # the first steps of a decoder that knows nothing would spoil it.
+    "random decoder": Way({"freeze_vision": True}, kept=("git.image_encoder", "git.visual_projection")),
     "from scratch": Way(kept=()),
 }
 

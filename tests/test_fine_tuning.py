@@ -12,6 +12,7 @@ from helpers import fine_tuning as module
 from helpers.creatures import ATTRIBUTES, UNSEEN, key_of
 from helpers.creatures.fresh import is_reserved
 from helpers.fine_tuning import (
+    LONGER,
     MEASURED,
     SETTINGS,
     STEPS,
@@ -161,6 +162,8 @@ def test_the_shipped_rows_are_whole_and_of_these_pictures_weights_and_settings(d
     for name in (*WAYS, "nearest picture"):
         assert places.pop(name) == list(product(tool.SIZES, tool.SEEDS))
     assert places == {"base": [(0, 0)], "random decoder, 750 steps": [(800, 0)], "from scratch, 750 steps": [(800, 0)]}
+    for way in ("random decoder", "from scratch"):
+        assert [row["learning_rate"] for row in rate_trials(read_rows(MEASURED), way, LONGER)] == list(tool.RATES[1:4])
     for way in WAYS:
         rates = [row["learning_rate"] for row in rate_trials(read_rows(MEASURED), way)]
         best = rates.index(rows[way][0]["learning_rate"])
@@ -197,11 +200,14 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
     assert not any(share(row, blue) for row in rows["LoRA"])
     few = {way: bands(rows[way], right)[24][1] for way in WAYS}
     assert max(few, key=few.get) == "decoder alone"
+    for pair in zip(rows["decoder alone"][:3], rows["everything"][:3], strict=True):
+        marks = [np.array([mark for answer in answers(row) for mark in right(answer)]) for row in pair]
+        assert paired_difference(*marks)[0] > 0
     named = {way: bands(rows[way], new)[800][1] for way in WAYS}
     assert named["decoder alone"] < min(named["everything"], named["LoRA"])
-    for way in ("everything", "decoder alone", "LoRA"):
-        old, fresh = (bands(rows[way], partial(both, group=group)) for group in ("ordinary", "combination"))
-        assert all(fresh[size][1] < old[size][1] for size in old)
+    for name in ("base", *WAYS):
+        old, fresh = (bands(rows[name], partial(both, group=group)) for group in ("ordinary", "combination"))
+        assert all((fresh[size][1] < old[size][1]) == (name != "base") for size in old), name
     pairs = zip(rows["LoRA"], rows["everything"], strict=True)
     gaps = [
         [np.array([each[0] for a in answers(row) if (each := both(a, "combination"))]) for row in pair]
@@ -210,4 +216,4 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
     above = [paired_difference(*gap)[0] > 0 for gap in gaps]
     assert any(0 < sum(above[size : size + 3]) < 3 for size in (0, 3, 6))
     seconds = {way: sum(row["seconds"] for row in rows[way]) for way in WAYS}
-    assert min(seconds, key=seconds.get) == "decoder alone"
+    assert seconds["decoder alone"] < min(seconds["everything"], seconds["LoRA"])
