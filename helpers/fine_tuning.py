@@ -31,7 +31,7 @@ COMBINATION = {"tail": "curly", "mouth": "frown"}  # each alone is there
 TRAIN, VALIDATION = 800, 100
 SCORES = ("eval_right", "eval_wrong", "eval_left_out", "eval_invented", "eval_wer")  # what `order` goes by
 CHOSEN_AT = {"pictures": 100, "seed": 0, "steps": STEPS}  # where each way's learning rate was chosen
-# Whether equal steps are what holds random weights back: five times as many, on the most pictures, at several rates.
+# Whether equal steps are what holds random weights back: five times as many, on the most pictures.
 LONGER = {"pictures": TRAIN, "seed": 0, "steps": 5 * STEPS}
 TEST = {"ordinary": 300, "combination": 100, "value": 100}  # groups of the test pictures, in this order
 
@@ -151,9 +151,9 @@ def answers(row: Row) -> list[Answer]:
     return [Answer(*each) for each in zip(tested_creatures(), said, marks, strict=True)]
 
 
-def rate_trials(rows: Sequence[Row], way: str, place: Mapping[str, int] = CHOSEN_AT) -> list[Row]:
+def rate_trials(rows: Sequence[Row], way: str) -> list[Row]:
     """The trainings that a way's learning rate was chosen among, the lowest rate first."""
-    tried = [row for row in rows if {"way": way, **place}.items() <= row.items()]
+    tried = [row for row in rows if {"way": way, **CHOSEN_AT}.items() <= row.items()]
     return sorted(tried, key=lambda row: row["learning_rate"])
 
 
@@ -168,17 +168,14 @@ def compared() -> dict[str, list[Row]]:
     The names are "base", the `WAYS`, those that trained longer ("from scratch, 750 steps") and "nearest picture".
     """
     rows = sorted(read_rows(MEASURED), key=lambda row: (row["pictures"], row["seed"]))
+    rates = {way: best_rate(rate_trials(rows, way)) for way in WAYS}
 
-    def of(**key: Any) -> list[Row]:
-        return [row for row in rows if key.items() <= row.items()]
+    def of(way: str, **key: Any) -> list[Row]:
+        return [row for row in rows if {"way": way, **key}.items() <= row.items()]
 
-    found = {"base": of(way="base")}
-    for steps, place in ((STEPS, CHOSEN_AT), (LONGER["steps"], LONGER)):
-        for way in WAYS:
-            if tried := rate_trials(rows, way, place):
-                name = way if steps == STEPS else f"{way}, {steps} steps"
-                found[name] = of(way=way, steps=steps, learning_rate=best_rate(tried))
-    return found | {"nearest picture": of(way="nearest picture")}
+    found = {"base": of("base")} | {way: of(way, steps=STEPS, learning_rate=rates[way]) for way in WAYS}
+    longer = {f"{row['way']}, {row['steps']} steps": [row] for row in rows if LONGER.items() <= row.items()}
+    return found | longer | {"nearest picture": of("nearest picture")}
 
 
 Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of the shares, the highest end

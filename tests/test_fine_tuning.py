@@ -12,7 +12,6 @@ from helpers import fine_tuning as module
 from helpers.creatures import ATTRIBUTES, UNSEEN, key_of
 from helpers.creatures.fresh import is_reserved
 from helpers.fine_tuning import (
-    LONGER,
     MEASURED,
     SETTINGS,
     STEPS,
@@ -161,10 +160,8 @@ def test_the_shipped_rows_are_whole_and_of_these_pictures_weights_and_settings(d
     places = {name: [(row["pictures"], row["seed"]) for row in rows[name]] for name in rows}
     for name in (*WAYS, "nearest picture"):
         assert places.pop(name) == list(product(tool.SIZES, tool.SEEDS))
-    assert places == {"base": [(0, 0)], "random decoder, 750 steps": [(800, 0)], "from scratch, 750 steps": [(800, 0)]}
-    assert [row["learning_rate"] for row in rate_trials(read_rows(MEASURED), "from scratch", LONGER)] == [
-        *tool.RATES[1:4]
-    ]
+    longer = [f"{way}, 750 steps" for way in ("decoder alone", "random decoder", "from scratch")]
+    assert places == {"base": [(0, 0)]} | {name: [(800, 0)] for name in longer}
     for way in WAYS:
         rates = [row["learning_rate"] for row in rate_trials(read_rows(MEASURED), way)]
         best = rates.index(rows[way][0]["learning_rate"])
@@ -204,11 +201,24 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
     for pair in zip(rows["decoder alone"][:3], rows["everything"][:3], strict=True):
         marks = [np.array([mark for answer in answers(row) for mark in right(answer)]) for row in pair]
         assert paired_difference(*marks)[0] > 0
+    assert not any(share(row, right) for name in rows if "scratch" in name for row in rows[name])
+    for size in tool.SIZES:
+        assert told_apart(*(bands(rows[way], right)[size] for way in ("decoder alone", "random decoder")))
     named = {way: bands(rows[way], new)[800][1] for way in WAYS}
     assert named["decoder alone"] < min(named["everything"], named["LoRA"])
+    assert share(rows["decoder alone, 750 steps"][0], new) > named["everything"]
+    random, alone = (share(rows[f"{way}, 750 steps"][0], right) for way in ("random decoder", "decoder alone"))
+    assert bands(rows["decoder alone"], right)[800][1] < random < alone
     for name in ("base", *WAYS):
         old, fresh = (bands(rows[name], partial(both, group=group)) for group in ("ordinary", "combination"))
         assert all((fresh[size][1] < old[size][1]) == (name != "base") for size in old), name
+    falls = {
+        name: share(rows[name][-1], partial(both, group="ordinary"))
+        - share(rows[name][-1], partial(both, group="combination"))
+        for name in rows
+        if name.endswith("750 steps")
+    }
+    assert falls["random decoder, 750 steps"] == min(falls.values())
     pairs = zip(rows["LoRA"], rows["everything"], strict=True)
     gaps = [
         [np.array([each[0] for a in answers(row) if (each := both(a, "combination"))]) for row in pair]
