@@ -1,4 +1,4 @@
-"""Inference: captions of pictures in batches, by greedy search, beams or sampling, with confidence of each word."""
+"""Inference: captions of pictures in batches, by greedy search, beams or sampling, with word probabilities."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +106,7 @@ def _choice(temperature: float | None, top_p: float | None, num_beams: int) -> d
 def caption_batch(
     model: PreTrainedModel, processor: Any, pictures: list[Any], choice: Mapping[str, Any] = BEST, **numbers: int
 ) -> list[Caption]:
-    """What `caption_images` does with each batch and its numbers: RGB pictures of `load_image`, at least one."""
+    """What `caption_images` does with each batch of RGB pictures, at least one; `choice` says how tokens are chosen."""
     with enough_memory("captioning", **numbers), pictures_read_once(model.eval(), numbers["num_beams"]):
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
         pixel_values = normalized_pixels(pixels, processor).to(model.device, model.dtype)  # float, the same shape
