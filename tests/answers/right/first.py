@@ -129,6 +129,17 @@ def confidence_of(probabilities):
     return logs.mean().exp().item()
 
 
+def keep_top(logits, top_p):
+    probabilities, order = torch.sort(torch.softmax(logits, dim=0), descending=True)
+    total, kept = 0.0, []
+    for probability, token in zip(probabilities.tolist(), order.tolist(), strict=True):
+        kept.append(token)
+        total += probability
+        if total >= top_p:
+            break
+    return torch.tensor([x if i in kept else -math.inf for i, x in enumerate(logits.tolist())])
+
+
 def auroc(confidence, right):
     good = [c for c, r in zip(confidence, right, strict=False) if r]
     bad = [c for c, r in zip(confidence, right, strict=False) if not r]
@@ -293,6 +304,7 @@ ANSWERS = {
     "check_until_end": until_end,
     "check_confidence": confidence_of,
     "check_auroc": auroc,
+    "check_top_p": keep_top,
     "check_least_sure": least_sure,
     "check_named_share": named_share,
     "check_top_patch": top_patch,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.functional import cross_entropy, gelu
+from transformers import TopPLogitsWarper
 
 from helpers.by_hand import linear
 
@@ -147,6 +148,10 @@ def until_end(token_ids, end):
 
 def confidence_of(probabilities):
     return probabilities.log().mean().exp().item()
+
+
+def keep_top(logits, top_p):
+    return TopPLogitsWarper(top_p)(None, logits[None])[0]
 
 
 def auroc(confidence, right):
@@ -312,6 +317,7 @@ ANSWERS = {
     "check_until_end": until_end,
     "check_confidence": confidence_of,
     "check_auroc": auroc,
+    "check_top_p": keep_top,
     "check_least_sure": least_sure,
     "check_named_share": named_share,
     "check_top_patch": top_patch,

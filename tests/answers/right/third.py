@@ -119,6 +119,12 @@ def confidence_statistics(probabilities):
     return statistics.geometric_mean(probabilities.tolist())
 
 
+def keep_top_by_mass_above(logits, top_p):
+    p = logits.exp() / logits.exp().sum()
+    above = (p[None, :] * (p[None, :] > p[:, None])).sum(dim=1)  # the probability of all that are more probable
+    return torch.where(above < top_p, logits, torch.full_like(logits, float("-inf")))
+
+
 def auroc_mann_whitney(confidence, right):
     confidence, right = np.array(confidence), np.array(right)
     u = scipy.stats.mannwhitneyu(confidence[right], confidence[~right]).statistic
@@ -250,6 +256,7 @@ ANSWERS = {
     "check_until_end": until_iter,
     "check_confidence": confidence_statistics,
     "check_auroc": auroc_mann_whitney,
+    "check_top_p": keep_top_by_mass_above,
     "check_least_sure": sure_nsmallest,
     "check_named_share": named_findall,
     "check_top_patch": top_unravel,
