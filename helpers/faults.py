@@ -96,7 +96,7 @@ def rate() -> float:
 
 def rate_too_high() -> float:
     """A highest learning rate that destroys what the model knows."""
-    return 3e-2
+    return 1e-2
 
 
 class Fault(NamedTuple):
