@@ -90,3 +90,8 @@ def run_laboratory(dataset: DatasetDict, seeds: Sequence[int], *, file: str | Pa
 
     origin = made_from(SETTINGS, dataset) | {"pictures": PICTURES, "steps": STEPS, "missing": list(MISSING)}
     return run_trials(file, origin | {"rates": [rate(), rate_too_high()]}, keys, run, steps=STEPS, title="Laboratory")
+
+
+def measured_rows() -> list[Row]:
+    """The rows that `python -m tools.laboratory` measured."""
+    return read_rows(MEASURED)

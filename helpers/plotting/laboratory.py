@@ -63,8 +63,8 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
     losses, shares = row["validation"]["loss"], row["validation"]["right"]
     return figure.described(
         f"{title}. Validation loss at steps {_listed(steps, 'd')}: {_listed(losses, '.3g')}; healthy: "
-        f"{_listed(healthy['validation']['loss'], '.3g')}. Training loss at the end: {row['loss'][-1][1]:.3g}; healthy: "
-        f"{healthy['loss'][-1][1]:.3g}. Captions right: {_listed(shares, '.2f')}; healthy: "
+        f"{_listed(healthy['validation']['loss'], '.3g')}. Training loss at the end: {row['training']['loss'][-1]:.3g}; healthy: "
+        f"{healthy['training']['loss'][-1]:.3g}. Captions right: {_listed(shares, '.2f')}; healthy: "
         f"{_listed(healthy['validation']['right'], '.2f')}. "
         + " ".join(f"{name}: {'; '.join(text.replace(chr(10), ' ') for _, text in shown)}." for name, shown in rows)
     )
@@ -73,13 +73,9 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
 def _curves(ax: Axes, row: Row, healthy: Row) -> None:
     """Both trainings' losses, on an axis on which a tenth is as far as the next tenth."""
     for each, colors, name in ((healthy, (GRAY, GRAY), "healthy"), (row, (BLUE, ORANGE), "this one")):
-        steps, losses = np.transpose(each["loss"])
-        ax.plot(steps, losses.clip(LEAST), color=colors[0], linewidth=1, label=f"{name}, training")
-        measured = each["validation"]
-        ax.plot(
-            measured["step"], np.clip(measured["loss"], LEAST, None), color=colors[1], marker="o",
-            label=f"{name}, validation",
-        )  # fmt: skip
+        for split, color, marker in (("training", colors[0], ""), ("validation", colors[1], "o")):
+            losses = np.clip(each[split]["loss"], LEAST, None)
+            ax.plot(each[split]["step"], losses, color=color, marker=marker, label=f"{name}, {split}")
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set(title="Loss (each line is ten times the one below)", xlabel="step", ylabel="nats per token")
