@@ -1,11 +1,10 @@
-"""Laboratory: healthy and faulty trainings as rows of a results file, and the cases that a seed draws of them."""
+"""Laboratory: healthy and faulty trainings as rows of a results file: losses, captions, what is hardest to learn."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
@@ -34,10 +33,7 @@ LEAST_LIKELY = 6  # training captions of a row
 
 
 def train_with(dataset: DatasetDict, fault: int, seed: int, bar: tqdm) -> dict[str, Any] | None:
-    """Trains the shipped base with a fault, or `HEALTHY`, and measures it: a row without its key, as `Symptoms` tells.
-
-    None where it was stopped.
-    """
+    """Trains the shipped base with a fault, or `HEALTHY`, and measures it: its row without the key, or None where it was stopped."""
     began = time.process_time()
     places = {name: [f"{name} {i}" for i in range(len(split))] for name, split in dataset.items()}
     dataset = DatasetDict({name: split.add_column("place", places[name]) for name, split in dataset.items()})
@@ -54,7 +50,8 @@ def train_with(dataset: DatasetDict, fault: int, seed: int, bar: tqdm) -> dict[s
     trainer.compute_metrics = None  # its references are those of the validation split
     made = trainer.predict(_plain(dataset["test"], processor))
     return {
-        "training": {"step": [entry["step"] for entry in logged], "loss": [round(entry["loss"], 4) for entry in logged]},
+        "training": {"step": [entry["step"] for entry in logged]}
+        | {"loss": [round(entry["loss"], 4) for entry in logged]},
         "validation": {"step": [entry["step"] for entry in evaluated]}
         | {name: [round(entry[f"eval_{name}"], 4) for entry in evaluated] for name in names},
         "test_loss": round(made.metrics["test_loss"], 4),
@@ -88,8 +85,13 @@ def run_laboratory(dataset: DatasetDict, seeds: Sequence[int], *, file: str | Pa
     def run(key: Row, bar: tqdm) -> dict[str, Any] | None:
         return train_with(dataset, key["fault"], key["seed"], bar)
 
-    origin = made_from(SETTINGS, dataset) | {"pictures": PICTURES, "steps": STEPS, "missing": list(MISSING)}
-    return run_trials(file, origin | {"rates": [rate(), rate_too_high()]}, keys, run, steps=STEPS, title="Laboratory")
+    return run_trials(file, laboratory_origin(dataset), keys, run, steps=STEPS, title="Laboratory")
+
+
+def laboratory_origin(dataset: DatasetDict) -> dict[str, Any]:
+    """What the rows depend on; see `made_from`."""
+    own = {"pictures": PICTURES, "steps": STEPS, "missing": list(MISSING), "rates": [rate(), rate_too_high()]}
+    return made_from(SETTINGS, dataset) | own
 
 
 def measured_rows() -> list[Row]:

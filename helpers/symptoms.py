@@ -64,7 +64,9 @@ def symptom_table(systems: Mapping[str, Symptoms]) -> list[dict[str, str]]:
 def symptoms(row: Row, healthy: Row, data: DatasetDict) -> Symptoms:
     """The symptoms of a row of the laboratory beside the healthy one, with the splits that both were measured on."""
     said, truth, measured = row["said"], attribute_columns(data["test"]), row["validation"]
-    means = {name: float(fact_counts(name, said, truth).mean()) for name in ("wrong", "left_out", "invented", "unknown")}
+    means = {
+        name: float(fact_counts(name, said, truth).mean()) for name in ("wrong", "left_out", "invented", "unknown")
+    }
     before, now = value_recall(healthy["said"], truth), value_recall(said, truth)
     often = [fact for fact, (_, of) in before.items() if of >= FEWEST]
     lost = min(often, key=lambda fact: (now[fact][0] - before[fact][0]) / now[fact][1])

@@ -1,8 +1,7 @@
 """Checks of notebook 9: a diagnosis of each case, and three searches for faults in the data and in captions."""
 
 import io
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -10,12 +9,11 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from helpers.checks.verdicts import Verdict, almost, check, not_yet, right, tried
-from helpers.creatures import captions_of, facts_of, facts_of_creature, random_creature
+from helpers.creatures import facts_of, facts_of_creature, value_recall
 from helpers.data import load_captions
 from helpers.faults import FAULTS, SETTINGS
 from helpers.laboratory import measured_rows
-from helpers.creatures.facts import ABSENT
-from helpers.symptoms import CASES, Evidence, drawn, evidence_of, healthy_beside
+from helpers.symptoms import CASES, Symptoms, drawn, healthy_beside, symptoms
 
 OBJECTS = "Did you compare objects? A picture that was stored and read again is another object with the same pixels."
 
@@ -24,34 +22,79 @@ class Hallmark(NamedTuple):
     """What tells a fault from all others."""
 
     expected: str  # what a training with this fault shows
-    found: str  # what a training shows in this respect, with its own values: a template for the fields of `Evidence`
-    shown: Callable[[Evidence], bool]  # whether it shows it
+    found: str  # what a training shows in this respect, a template of its symptoms e and the healthy ones h
+    shown: Callable[[Symptoms, Symptoms], bool]  # whether it shows it
 
 
+WRONG_CAPTIONS = (
+    "of the 6 training captions with the highest loss, {e.contradicted} contradict their pictures, and "
+    "{e.right_test:.0%} of the test captions are right (healthy {h.right_test:.0%})"
+)
 HALLMARKS = {
     1: Hallmark(
-        "the loss is almost zero, and no caption is right",
-        "the validation loss is {loss:.4f}, and {right:.0%} of the captions are right",
-        lambda e: e.loss < 0.01 and e.right == 0,
+        "the loss is nearly zero, and the model says nothing",
+        "the validation loss is {e.loss:.3f}, and a caption has {e.words:.0f} words",
+        lambda e, h: e.loss < 0.02 and e.words < 1,
+    ),
+    2: Hallmark(
+        "captions end and speak of the picture, but their words stand in no order",
+        "of {e.words:.0f} words in a caption, {e.unknown:.1f} stand where no phrase has them",
+        lambda e, h: e.unknown > 1 and e.different > 50,
+    ),
+    3: Hallmark(
+        "the loss begins far above the healthy one and ends far below it, and captions are as good",
+        "the validation loss goes from {e.loss_before:.2f} (healthy {h.loss_before:.2f}) to {e.loss:.3f} "
+        "(healthy {h.loss:.3f}), and {e.right_test:.0%} of the captions are right (healthy {h.right_test:.0%})",
+        lambda e, h: e.loss_before > 1.5 * h.loss_before and e.loss < 0.7 * h.loss and e.right_test > h.right_test / 2,
+    ),
+    4: Hallmark(
+        "the loss is as low as the healthy one, and captions do not stop",
+        "the validation loss is {e.loss:.3f} (healthy {h.loss:.3f}), and {e.ended:.0%} of the captions end",
+        lambda e, h: e.loss < 1.5 * h.loss and e.ended < 0.6,
+    ),
+    5: Hallmark(
+        "captions are whole sentences, and about other pictures, as the training captions are",
+        WRONG_CAPTIONS,
+        lambda e, h: e.contradicted >= 4 and e.right_test < 0.05,
+    ),
+    6: Hallmark(
+        "some training captions contradict their pictures, and many captions are right all the same",
+        WRONG_CAPTIONS,
+        lambda e, h: e.contradicted >= 4 and e.right_test > 0.1,
+    ),
+    7: Hallmark(
+        "far more captions are right on test than on validation",
+        "{e.right_test:.0%} are right on test, {e.right:.0%} on validation",
+        lambda e, h: e.right_test > e.right + 0.15,
+    ),
+    8: Hallmark(
+        "the loss stays high, and every picture has the same caption",
+        "the validation loss is {e.loss:.2f}, and {e.different} of the captions differ",
+        lambda e, h: e.loss > 1 and e.different < 5,
+    ),
+    9: Hallmark(
+        "one value is never named, and captions of other pictures are right",
+        "{e.lost} fares worst beside the healthy training ({h.lost_named} of {e.lost_of} and here {e.lost_named}), and "
+        "{e.right_test:.0%} of the captions are right",
+        lambda e, h: e.lost_named == 0 and e.right_test > 0.1,
     ),
 }
 
 
 @cache
-def _evidence(draw: int) -> dict[str, tuple[int, Evidence]]:
-    """Letter → the number of its fault, and what it shows."""
-    rows, dataset = measured_rows(), load_captions(SETTINGS.dataset)
-    return {
-        letter: (row["fault"], evidence_of(row, healthy_beside(rows, row), dataset))
-        for letter, row in drawn(rows, draw).items()
-    }
+def _evidence(draw: int) -> dict[str, tuple[int, Symptoms, Symptoms]]:
+    """Letter → the number of its fault, its symptoms and those of the healthy training."""
+    rows, data = measured_rows(), load_captions(SETTINGS.dataset)
+    cases = drawn(rows, draw)
+    healthy = healthy_beside(rows, cases["A"])
+    beside = symptoms(healthy, healthy, data)
+    return {letter: (row["fault"], symptoms(row, healthy, data), beside) for letter, row in cases.items()}
 
 
-def said_of(number: int, evidence: Evidence) -> str:
-    """What speaks for or against a fault, with the values of a case."""
-    hallmark = HALLMARKS[number]
-    found = hallmark.found.format(**evidence._asdict())
-    return found if hallmark.shown(evidence) else f"with fault {number}, {hallmark.expected}; here {found}"
+def speaks(fault: int, case: Symptoms, healthy: Symptoms) -> tuple[bool, str]:
+    """Whether a case has a fault's hallmark, and what it shows in that respect, with its own values."""
+    hallmark = HALLMARKS[fault]
+    return hallmark.shown(case, healthy), hallmark.found.format(e=case, h=healthy)
 
 
 @check
@@ -60,22 +103,24 @@ def check_diagnosis(answers: Mapping[str, int | None], draw: int = 1) -> Verdict
     if not isinstance(answers, Mapping) or not set(answers) <= set(CASES):
         return not_yet(f"Give a dict with a number for each of the letters {', '.join(CASES)}.")
     given = {letter: number for letter, number in answers.items() if number is not None}
-    if strange := [letter for letter, number in given.items() if number not in FAULTS or not isinstance(number, Integral)]:
-        return almost(f"The answer to case {strange[0]} is no number of a fault; give one of 1 to {len(FAULTS)}.")
+    for letter, number in given.items():
+        if number not in FAULTS or not isinstance(number, Integral):
+            return almost(f"The answer to case {letter} is no number of a fault; give one of 1 to {len(FAULTS)}.")
     if not given:
         return not_yet("No case has an answer so far.")
     cases = _evidence(draw)
-    wrong = [letter for letter, number in given.items() if cases[letter][0] != number]
-    agreed = [letter for letter in given if letter not in wrong]
-    if wrong:
-        letter, others = wrong[0], f" Right so far: {', '.join(agreed)}." if agreed else ""
-        more = f" {len(wrong) - 1} more of your answers do not fit." if wrong[1:] else ""
-        against = said_of(given[letter], cases[letter][1])
-        return almost(f"Against {given[letter]} for case {letter}: {against}.{more}{others}")
-    told = "; ".join(f"{letter}: {said_of(number, cases[letter][1])}" for letter, number in given.items())
+    agreed = [letter for letter, number in given.items() if cases[letter][0] == number]
+    said = {letter: speaks(number, *cases[letter][1:])[1] for letter, number in given.items()}
+    if wrong := [letter for letter in given if letter not in agreed]:
+        letter, number = wrong[0], given[wrong[0]]
+        against = f"Against {number} for case {letter}: there, {HALLMARKS[number].expected}; here, {said[letter]}."
+        more = f" {len(wrong) - 1} more do not fit." if wrong[1:] else ""
+        fit = f" These fit: {', '.join(agreed)}." if agreed else ""
+        return almost(against + more + fit)
+    told = "; ".join(f"{letter}: {text}" for letter, text in said.items())
     if len(given) < len(CASES):
-        return not_yet(f"{len(given)} of {len(CASES)} cases are diagnosed, and rightly. {told}.")
-    return right(f"{told}.")
+        return not_yet(f"{len(given)} of {len(CASES)} cases have an answer, and it fits. {told}.")
+    return right(f"All six fit. {told}.")
 
 
 @check
@@ -86,14 +131,15 @@ def check_contradictions(contradictions: Callable[[list[str], list[dict[str, str
         pairs = enumerate(zip(captions, creatures, strict=True))
         return [i for i, (text, one) in pairs if any(one[part] != value for part, value in facts_of(text).named)]
 
-    rng = random.Random(9)
-    creatures = [random_creature(rng) for _ in range(12)]
-    captions = [captions_of(creature)[i % 3] for i, creature in enumerate(creatures)]
-    moved = [*captions[:4], *captions[5:8], captions[4], *captions[8:]]  # of four, each has the next one's
-    ears = {**creatures[0], "ears": "none"}
-    short, with_ears = "a drawing of a creature", "a creature with long ears"
-    cases = [(captions, creatures), (moved, creatures), ([short, with_ears], [creatures[0], ears])]
-    cases.append(([with_ears, with_ears], [{**ears, "ears": "round"}, {**ears, "ears": "long"}]))
+    red = {"color": "red", "ears": "long", "tail": "none"}
+    blue = {"color": "blue", "ears": "none", "tail": "spiky"}
+    cases = [
+        (["a red creature with long ears", "a blue creature with a curly tail"], [red, blue]),
+        (["a red creature with a curly tail", "a red creature", "a blue creature"], [red, red, blue]),
+        (["a creature with long ears", "a red creature with long ears", "a spiky tail"], [blue, blue, blue]),
+        (["a blue creature with a spiky tail", "a creature with pointy ears"], [blue, red]),
+        (["a red creature"] * 3, [red, blue, red]),
+    ]
 
     def by_parts(captions: list[str], creatures: list[dict[str, str]], absent: bool) -> list[int]:
         """As a wrong solution: what is left out counts too (`absent`), or a part that is not there does not."""
@@ -107,7 +153,7 @@ def check_contradictions(contradictions: Callable[[list[str], list[dict[str, str
 
     mistakes = [
         (lambda *case: by_parts(*case, True), "Did you count what a caption leaves out? That contradicts nothing."),
-        (lambda *case: by_parts(*case, False), "A part that is not there has the value none. Did you count it as well?"),
+        (lambda *case: by_parts(*case, False), "A part that is not there has the value none. Did you count it?"),
         (lambda *case: [i for i in range(len(case[0])) if i not in solution(*case)], "Are these the rows that agree?"),
         (lambda *case: len(solution(*case)), "Give the rows, not how many there are."),
     ]
@@ -118,14 +164,14 @@ def check_contradictions(contradictions: Callable[[list[str], list[dict[str, str
 def check_never_named(never_named: Callable[..., Any]) -> Verdict:
     """`never_named(captions, truth)`: the facts that pictures have and that none of these pictures' captions names."""
 
-    def solution(captions: list[str], truth: dict[str, list[str]], anywhere: bool = False) -> list[tuple[str, str]]:
-        named = [set(facts_of(text).named) for text in captions]
-        said = set().union(*named) if anywhere else None
-        there = dict.fromkeys((part, value) for part in truth for value in truth[part] if value not in ABSENT)
-        rows = {fact: [i for i, value in enumerate(truth[fact[0]]) if value == fact[1]] for fact in there}
-        return sorted(
-            fact for fact in there if (fact not in said if anywhere else not any(fact in named[i] for i in rows[fact]))
-        )
+    def solution(captions: list[str], truth: dict[str, list[str]], absent: bool = False) -> list[tuple[str, str]]:
+        recall = value_recall(captions, truth)
+        missing = [fact for fact, (named, _) in recall.items() if not named]
+        return sorted([*missing, *((part, "none") for part in truth if absent and "none" in truth[part])])
+
+    def anywhere(captions: list[str], truth: dict[str, list[str]]) -> list[tuple[str, str]]:
+        said = set().union(*(facts_of(text).named for text in captions))
+        return sorted(value_recall(captions, truth).keys() - said)
 
     def given(*case: Any) -> Any:
         found = never_named(*case)
@@ -139,13 +185,11 @@ def check_never_named(never_named: Callable[..., Any]) -> Verdict:
         (["a curly tail", "long ears", "a spiky tail"], plain),
     ]
     mistakes = [
-        (lambda *case: solution(*case, anywhere=True), "Did you look in all captions? Take those of the pictures alone."),
-        (
-            lambda captions, truth: sorted([*solution(captions, truth), *((p, "none") for p in truth if "none" in truth[p])]),
-            "No caption names none or plain: they are no facts.",
-        ),
+        (anywhere, "Did you look in all captions? Take those of the pictures that have the value."),
+        (lambda *case: solution(*case, absent=True), "No caption names none or plain: they are no facts."),
     ]
-    return tried(given if callable(never_named) else never_named, solution, cases, "One value at zero stands out, where a mean hides it.", mistakes)
+    shows = "One value at zero stands out, where a mean hides it."
+    return tried(given if callable(never_named) else never_named, solution, cases, shows, mistakes)
 
 
 @check
@@ -177,11 +221,11 @@ def check_leaked(leaked: Callable[[list[Any], list[Any]], list[int]]) -> Verdict
         (lambda train, test: [i for i, one in enumerate(test) if any(one is other for other in train)], OBJECTS),
         (lambda train, test: [i for i, one in enumerate(test) if one in train], OBJECTS),
         (lambda *case: solution(*case, key="size"), "Do these have only the size in common? Compare all pixels."),
-        (lambda *case: solution(*case, key="bytes"), "Pixels in another shape are another picture. Compare sizes, too."),
+        (lambda *case: solution(*case, key="bytes"), "In another shape, the same bytes are another picture."),
         (lambda train, test: solution(test, train), "Are these places in `train`? Give those in `test`."),
         (lambda *case: len(solution(*case)), "Give the places, not how many there are."),
     ]
-    return tried(leaked, solution, cases, "Copies are found by their pixels; nearly equal pictures need more.", mistakes)
+    return tried(leaked, solution, cases, "Copies are found by their pixels.", mistakes)
 
 
 def _png(picture: Image.Image) -> bytes:

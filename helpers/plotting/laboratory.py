@@ -63,8 +63,8 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
     losses, shares = row["validation"]["loss"], row["validation"]["right"]
     return figure.described(
         f"{title}. Validation loss at steps {_listed(steps, 'd')}: {_listed(losses, '.3g')}; healthy: "
-        f"{_listed(healthy['validation']['loss'], '.3g')}. Training loss at the end: {row['training']['loss'][-1]:.3g}; healthy: "
-        f"{healthy['training']['loss'][-1]:.3g}. Captions right: {_listed(shares, '.2f')}; healthy: "
+        f"{_listed(healthy['validation']['loss'], '.3g')}. Training loss at the end: {row['training']['loss'][-1]:.3g}; "
+        f"healthy: {healthy['training']['loss'][-1]:.3g}. Captions right: {_listed(shares, '.2f')}; healthy: "
         f"{_listed(healthy['validation']['right'], '.2f')}. "
         + " ".join(f"{name}: {'; '.join(text.replace(chr(10), ' ') for _, text in shown)}." for name, shown in rows)
     )
