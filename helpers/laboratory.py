@@ -33,7 +33,7 @@ LEAST_LIKELY = 6  # training captions of a row
 
 
 def train_with(dataset: DatasetDict, fault: int, seed: int, bar: tqdm) -> dict[str, Any] | None:
-    """Trains the shipped base with a fault, or `HEALTHY`, and measures it: its row without the key, or None where it was stopped."""
+    """Trains the shipped base with a fault, or `HEALTHY`: its row without the key, or None where it was stopped."""
     began = time.process_time()
     places = {name: [f"{name} {i}" for i in range(len(split))] for name, split in dataset.items()}
     dataset = DatasetDict({name: split.add_column("place", places[name]) for name, split in dataset.items()})

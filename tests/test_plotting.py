@@ -77,7 +77,7 @@ DRAWN = {
             [(PICTURES[0], "1.50: a red cat")],
         ),
         {"title": "Case A"},
-        ["Case A", "steps 0, 10: 4, 0; healthy: 4, 0.5", "right: 0.00, 0.75; healthy: 0.00, 1.00", "1.50: a red cat"],
+        ["Case A", "At steps 0, 10, this one: validation loss 4, 0, training", "right 0.00, 1.00", "1.50: a red cat"],
     ),
     "plot_values_named": (
         ({"healthy": {("ears", "long"): (7, 8)}, "A": {("ears", "long"): (0, 8)}},),

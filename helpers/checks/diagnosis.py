@@ -48,9 +48,10 @@ HALLMARKS = {
         lambda e, h: e.loss_before > 1.5 * h.loss_before and e.loss < 0.7 * h.loss and e.right_test > h.right_test / 2,
     ),
     4: Hallmark(
-        "the loss is as low as the healthy one, and captions do not stop",
-        "the validation loss is {e.loss:.3f} (healthy {h.loss:.3f}), and {e.ended:.0%} of the captions end",
-        lambda e, h: e.loss < 1.5 * h.loss and e.ended < 0.6,
+        "the loss is that of the healthy training, and captions do not stop",
+        "the validation loss is {e.loss:.3f} (healthy {h.loss:.3f}), {e.ended:.0%} of the captions end, and a caption "
+        "has {e.words:.0f} words (healthy {h.words:.0f})",
+        lambda e, h: e.loss < 1.5 * h.loss and e.ended < 0.6 and e.words > 1.3 * h.words,
     ),
     5: Hallmark(
         "captions are whole sentences, and about other pictures, as the training captions are",
@@ -68,9 +69,10 @@ HALLMARKS = {
         lambda e, h: e.right_test > e.right + 0.15,
     ),
     8: Hallmark(
-        "the loss stays high, and every picture has the same caption",
-        "the validation loss is {e.loss:.2f}, and {e.different} of the captions differ",
-        lambda e, h: e.loss > 1 and e.different < 5,
+        "the loss stays far above the healthy one, and most pictures have the same few captions",
+        "the validation loss is {e.loss:.3f} (healthy {h.loss:.3f}), and 100 pictures have {e.different} different "
+        "captions",
+        lambda e, h: e.loss > 2 * h.loss and e.different < 50,
     ),
     9: Hallmark(
         "one value is never named, and captions of other pictures are right",
@@ -98,7 +100,7 @@ def speaks(fault: int, case: Symptoms, healthy: Symptoms) -> tuple[bool, str]:
 
 
 @check
-def check_diagnosis(answers: Mapping[str, int | None], draw: int = 1) -> Verdict:
+def check_diagnosis(answers: Mapping[str, int | None], draw: int = 9) -> Verdict:
     """`answers`: the number of a fault, 1 to 9, for each case that you have diagnosed; `draw`: that of the cases."""
     if not isinstance(answers, Mapping) or not set(answers) <= set(CASES):
         return not_yet(f"Give a dict with a number for each of the letters {', '.join(CASES)}.")

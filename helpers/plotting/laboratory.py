@@ -39,7 +39,7 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
         title: a line above the figure.
     """
     columns = max(len(some(said, "picture")), len(some(learnt, "picture")))
-    texts = [fill(text, 28) for _, text in (*said, *learnt)]
+    texts = [fill(text, 33) for _, text in (*said, *learnt)]
     lines = [1 + max(text.count("\n") for text in part) for part in (texts[: len(said)], texts[len(said) :])]
     heights = [2.9, *(2.15 + 0.16 * count for count in lines)]  # inches
     figure = DescribedFigure(figsize=(10, 0.3 + sum(heights)), layout="constrained")
@@ -59,15 +59,16 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
         part.suptitle(name, fontsize=11, x=0.01, ha="left")
         for ax, (image, text) in zip(part.subplots(1, columns, squeeze=False, subplot_kw=BARE)[0], shown, strict=False):
             ax.imshow(pixels_of(image))
-            ax.set_title(fill(text, 28), fontsize=8, color=INK)
-    losses, shares = row["validation"]["loss"], row["validation"]["right"]
-    return figure.described(
-        f"{title}. Validation loss at steps {_listed(steps, 'd')}: {_listed(losses, '.3g')}; healthy: "
-        f"{_listed(healthy['validation']['loss'], '.3g')}. Training loss at the end: {row['training']['loss'][-1]:.3g}; "
-        f"healthy: {healthy['training']['loss'][-1]:.3g}. Captions right: {_listed(shares, '.2f')}; healthy: "
-        f"{_listed(healthy['validation']['right'], '.2f')}. "
-        + " ".join(f"{name}: {'; '.join(text.replace(chr(10), ' ') for _, text in shown)}." for name, shown in rows)
-    )
+            ax.set_title(fill(text, 33), fontsize=8, color=INK)
+    told = []
+    for name, each in (("this one", row), ("healthy", healthy)):
+        measured = each["validation"]
+        told.append(
+            f"{name}: validation loss {_listed(measured['loss'], '.3g')}, training loss at the end "
+            f"{each['training']['loss'][-1]:.3g}, captions right {_listed(measured['right'], '.2f')}"
+        )
+    said = " ".join(f"{name}: {'; '.join(text for _, text in shown)}." for name, shown in rows)
+    return figure.described(f"{title}. At steps {_listed(steps, 'd')}, {'; '.join(told)}. {said}")
 
 
 def _curves(ax: Axes, row: Row, healthy: Row) -> None:
