@@ -21,6 +21,7 @@ class Symptoms(NamedTuple):
     loss_before: float  # of the validation split, before the first step
     loss: float  # of the validation split, at the end
     training_loss: float
+    test_loss: float
     right: float  # of the validation split
     right_test: float
     wrong: float  # facts per caption
@@ -41,6 +42,7 @@ class Symptoms(NamedTuple):
 LABELS = {
     "loss_before": ("validation loss before training", ".3g"),
     "loss": ("validation loss at the end", ".2g"),
+    "test_loss": ("test loss at the end", ".2g"),
     "training_loss": ("training loss at the end", ".2g"),
     "right": ("captions right, validation", ".0%"),
     "right_test": ("captions right, test", ".0%"),
@@ -74,6 +76,7 @@ def symptoms(row: Row, healthy: Row, data: DatasetDict) -> Symptoms:
         loss_before=measured["loss"][0],
         loss=measured["loss"][-1],
         training_loss=row["training"]["loss"][-1],
+        test_loss=row["test_loss"],
         right=measured["right"][-1],
         right_test=float(fact_counts("all_right", said, truth).mean()),
         **means,

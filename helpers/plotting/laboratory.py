@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from helpers.plotting.figure import (
     BARE,
@@ -78,8 +78,10 @@ def _curves(ax: Axes, row: Row, healthy: Row) -> None:
             losses = np.clip(each[split]["loss"], LEAST, None)
             ax.plot(each[split]["step"], losses, color=color, marker=marker, label=f"{name}, {split}")
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set(title="Loss (each line is ten times the one below)", xlabel="step", ylabel="nats per token")
+    ax.set(title="Loss (logarithmic axis)", xlabel="step", ylabel="nats per token")
     ax.legend(fontsize=8)
     ax.grid(True)
 
