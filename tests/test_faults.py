@@ -130,9 +130,10 @@ def test_how_many_positions_count(trainer_of, dataset, processor):
     }  # fmt: skip
 
 
-def test_a_training_has_its_faults_rate_and_pictures_and_keeps_the_last_step(trainer_of):
+def test_a_training_has_its_faults_rate_and_pictures_and_keeps_the_last_step(trainer_of, log):
     trainer = trainer_of(8)
     trainer.train()
+    assert "is kept" not in log.text  # it is not: the last one is
     assert trainer.args.learning_rate == faults.rate_too_high()
     assert len(trainer.train_dataset) == 5
     assert trainer.state.best_model_checkpoint is None
