@@ -28,7 +28,7 @@ from helpers.transforms import CaptionTransform, prepare_pictures
 from helpers.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
 
 MEASURED = ROOT / "docs" / "laboratory.json"  # by `python -m tools.laboratory`
-STEPS = 156  # twelve passes over `PICTURES`
+STEPS = 156  # the epochs of `SETTINGS` on `PICTURES`; every training makes as many
 LEAST_LIKELY = 6  # training captions of a row
 
 
