@@ -80,7 +80,7 @@ def chosen_with_test(data: DatasetDict, seed: int) -> Dataset:
 
 def chosen_without_value(data: DatasetDict, seed: int) -> Dataset:
     """As many pictures, of which none has the value `MISSING`."""
-    return data["train"].select([i for i, v in enumerate(data["train"][MISSING[0]]) if v != MISSING[1]][:PICTURES])
+    return without(data["train"], *MISSING).select(range(PICTURES))
 
 
 def exchanged(split: Dataset, pictures: int, seed: int) -> Dataset:
@@ -90,6 +90,11 @@ def exchanged(split: Dataset, pictures: int, seed: int) -> Dataset:
     for row, other in zip(drawn, [*drawn[1:], drawn[0]], strict=True):
         given[row] = captions[other]
     return split.remove_columns("captions").add_column("captions", given)
+
+
+def without(split: Dataset, part: str, value: str) -> Dataset:
+    """The pictures of a split that do not have a value."""
+    return split.select([row for row, other in enumerate(split[part]) if other != value])
 
 
 def rate() -> float:
