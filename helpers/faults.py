@@ -23,9 +23,7 @@ Pairs = tuple[torch.Tensor, torch.Tensor]
 PICTURES = 200  # of a training
 LENGTH = 48  # tokens to which every caption is padded
 MISSING = ("tail", "curly")  # the value that one fault takes out of the training split
-SETTINGS = Settings.tiny().with_changes(
-    batch_size=16, epochs=12, max_new_tokens=LENGTH, output="artifacts/laboratory"
-)
+SETTINGS = Settings.tiny().with_changes(batch_size=16, epochs=12, max_new_tokens=LENGTH, output="artifacts/laboratory")
 
 
 def paired(logits: torch.Tensor, labels: torch.Tensor) -> Pairs:
