@@ -39,6 +39,13 @@ def test_a_hallmark_is_that_of_its_fault_alone_in_every_seed(fault, found):
     assert shown == {key for key in found if key[0] == fault}
 
 
+def test_a_value_is_counted_in_both_trainings(found):
+    for (fault, _), (case, healthy) in found.items():
+        told = speaks(9, case, healthy)[1]
+        assert f"({case.lost_healthy} of {case.lost_of} and here {case.lost_named})" in told
+        assert case.lost_named <= case.lost_healthy <= case.lost_of or fault == HEALTHY
+
+
 def test_symptoms_are_those_of_the_captions(found, creatures):
     row = next(row for row in ROWS if row["fault"] == 4 and row["seed"] == 0)
     case, healthy = found[4, 0]

@@ -76,7 +76,7 @@ HALLMARKS = {
     ),
     9: Hallmark(
         "one value is never named, and captions of other pictures are right",
-        "{e.lost} fares worst beside the healthy training ({h.lost_named} of {e.lost_of} and here {e.lost_named}), and "
+        "{e.lost} fares worst beside the healthy training ({e.lost_healthy} of {e.lost_of} and here {e.lost_named}), and "
         "{e.right_test:.0%} of the captions are right",
         lambda e, h: e.lost_named == 0 and e.right_test > 0.1,
     ),
@@ -116,7 +116,7 @@ def check_diagnosis(answers: Mapping[str, int | None], draw: int = 9) -> Verdict
     if wrong := [letter for letter in given if letter not in agreed]:
         letter, number = wrong[0], given[wrong[0]]
         against = f"Against {number} for case {letter}: there, {HALLMARKS[number].expected}; here, {said[letter]}."
-        more = f" {len(wrong) - 1} more do not fit." if wrong[1:] else ""
+        more = f" Of the others, {len(wrong) - 1} do not fit." if wrong[1:] else ""
         fit = f" These fit: {', '.join(agreed)}." if agreed else ""
         return almost(against + more + fit)
     told = "; ".join(f"{letter}: {text}" for letter, text in said.items())
