@@ -76,8 +76,8 @@ HALLMARKS = {
     ),
     9: Hallmark(
         "one value is never named, and captions of other pictures are right",
-        "{e.lost} fares worst beside the healthy training ({e.lost_healthy} of {e.lost_of} and here {e.lost_named}), and "
-        "{e.right_test:.0%} of the captions are right",
+        "{e.lost} fares worst beside the healthy training ({e.lost_healthy} of {e.lost_of} and here {e.lost_named}), "
+        "and {e.right_test:.0%} of the captions are right",
         lambda e, h: e.lost_named == 0 and e.right_test > 0.1,
     ),
 }
