@@ -53,6 +53,10 @@ CURVE = [
 LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
 FACTS_SURE = [FactConfidence(i, "body", "tall", [0.95, 0.65][i % 2], 0.5, i > 3) for i in range(8)]
 MAPS = np.array([[[0, 0, 0], [0, -2, 0], [1.5, 0, 0]], [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]]])  # nats
+TRAINING = {
+    "training": {"step": [5, 10], "loss": [3.0, 0.25]},
+    "validation": {"step": [0, 10], "loss": [4.0, 0.0], "right": [0.0, 0.75]},
+}
 # Each function of the module with its arguments and what its alt text has to tell.
 DRAWN = {
     "plot_captioned_images": ((PICTURES, CAPTIONS), {"columns": 2, "title": "Three"}, ["Three", *CAPTIONS]),
@@ -65,6 +69,21 @@ DRAWN = {
     "plot_attention_rule": ((4, ["a", "cat"]), {}, ["4 patches", "cat"]),
     "plot_training_history": ((HISTORY,), {}, ["0.80", "0.25", "3.00", "2.00"]),
     "plot_loss": (([3.0, 1.0, 0.5],), {"title": "By heart"}, ["By heart", "3.00", "0.50"]),
+    "plot_case": (
+        (
+            TRAINING,
+            {**TRAINING, "validation": {"step": [0, 10], "loss": [4.0, 0.5], "right": [0.0, 1.0]}},
+            list(zip(PICTURES, CAPTIONS, strict=True)),
+            [(PICTURES[0], "1.50: a red cat")],
+        ),
+        {"title": "Case A"},
+        ["Case A", "At steps 0, 10, this one: validation loss 4, 0, training", "right 0.00, 1.00", "1.50: a red cat"],
+    ),
+    "plot_values_named": (
+        ({"healthy": {("ears", "long"): (7, 8)}, "A": {("ears", "long"): (0, 8)}},),
+        {"title": "Named"},
+        ["Named", "ears long healthy 7, A 0 of 8"],
+    ),
     "plot_learning_curve": (
         ({"Beforehand": CURVE, "Yours": CURVE[:1]},),
         {},

@@ -9,6 +9,8 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.nn.functional import cross_entropy
 
+from helpers.creatures import facts_of
+
 
 def matching(columns, wanted):
     rows = []
@@ -280,6 +282,30 @@ def write(next_logits, start, end, longest):
     return ids
 
 
+def contradictions(captions, creatures):
+    found = []
+    for i in range(len(captions)):
+        for part, value in facts_of(captions[i]).named:
+            if creatures[i][part] != value:
+                found.append(i)
+                break
+    return found
+
+
+def never_named(captions, truth):
+    missing = []
+    for part, values in truth.items():
+        for value in sorted(set(values) - {"none", "plain"}):
+            own = [caption for caption, there in zip(captions, values, strict=True) if there == value]
+            if not any((part, value) in facts_of(caption).named for caption in own):
+                missing.append((part, value))
+    return missing
+
+
+def leaked(train, test):
+    return [i for i, one in enumerate(test) if any(np.array_equal(np.array(one), np.array(other)) for other in train)]
+
+
 ANSWERS = {
     "check_matching": matching,
     "check_laziest": laziest,
@@ -323,4 +349,8 @@ ANSWERS = {
     "check_logits_of": logits_of,
     "check_loss_of": loss_of,
     "check_write": write,
+    "check_diagnosis": ({"A": 6, "B": 5, "C": 2, "D": 7, "E": 1, "F": 3},),
+    "check_contradictions": contradictions,
+    "check_never_named": never_named,
+    "check_leaked": leaked,
 }

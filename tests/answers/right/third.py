@@ -1,5 +1,6 @@
 """Right answers in less usual ways."""
 
+import collections
 import functools
 import heapq
 import re
@@ -10,10 +11,11 @@ import scipy.spatial
 import scipy.stats
 import torch
 import torch.nn.functional as F
-from PIL import ImageOps
+from PIL import ImageChops, ImageOps
 
 from helpers import by_hand
 from helpers.by_hand import linear
+from helpers.creatures import facts_of, judge
 
 
 def matching_items(columns, wanted):
@@ -237,6 +239,27 @@ def write_recursion(next_logits, start, end, longest):
     return go([start])
 
 
+def contradictions_judge(captions, creatures):
+    judged = [judge(*pair) for pair in zip(captions, creatures, strict=True)]
+    named = [facts_of(caption).named for caption in captions]
+    return [i for i, each in enumerate(judged) if each.right < len(named[i])]
+
+
+def never_named_counts(captions, truth):
+    said = collections.Counter()
+    for row, caption in enumerate(captions):
+        for part, value in facts_of(caption).named:
+            said[part, value] += truth[part][row] == value if part in truth else 0
+    return tuple({(p, v) for p in truth for v in truth[p] if v not in ("none", "plain") and not said[p, v]})
+
+
+def leaked_differences(train, test):
+    def same(one, other):
+        return one.size == other.size and ImageChops.difference(one, other).getbbox() is None
+
+    return [place for place, one in enumerate(test) if any(same(one, other) for other in train)]
+
+
 ANSWERS = {
     "check_matching": matching_items,
     "check_laziest": laziest_mode,
@@ -280,4 +303,8 @@ ANSWERS = {
         "a drawing of a square red creature with pointy ears and a frown",
         "with a smile and long ears, a round creature, all green",
     ),
+    "check_diagnosis": (dict(zip("ABCDEF", np.array([6, 5, 2, 7, 1, 3]), strict=True)),),
+    "check_contradictions": contradictions_judge,
+    "check_never_named": never_named_counts,
+    "check_leaked": leaked_differences,
 }
