@@ -1,7 +1,8 @@
 """Checks of notebook 9: a diagnosis of each case, and three searches for faults in the data and in captions."""
 
+import functools
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -141,6 +142,16 @@ def check_contradictions(contradictions: Callable[[list[str], list[dict[str, str
         (["a creature with long ears", "a red creature with long ears", "a spiky tail"], [blue, blue, blue]),
         (["a blue creature with a spiky tail", "a creature with pointy ears"], [blue, red]),
         (["a red creature"] * 3, [red, blue, red]),
+        # What is said of one part is true of another; the first fact alone, and the first of two ears, contradict.
+        (
+            [
+                "a red creature with round ears",
+                "a blue creature with long ears",
+                "pointy ears and long ears",
+                "a creature",
+            ],
+            [{"color": "red", "body": "round", "ears": "long"}] * 4,
+        ),
     ]
 
     def by_parts(captions: list[str], creatures: list[dict[str, str]], absent: bool) -> list[int]:
@@ -159,7 +170,8 @@ def check_contradictions(contradictions: Callable[[list[str], list[dict[str, str
         (lambda *case: [i for i in range(len(case[0])) if i not in solution(*case)], "Are these the rows that agree?"),
         (lambda *case: len(solution(*case)), "Give the rows, not how many there are."),
     ]
-    return tried(contradictions, solution, cases, "Wrong captions are found without any model.", mistakes)
+    shows = "Wrong captions are found without any model."
+    return tried(_in_order(contradictions), solution, cases, shows, mistakes)
 
 
 @check
@@ -175,23 +187,25 @@ def check_never_named(never_named: Callable[..., Any]) -> Verdict:
         said = set().union(*(facts_of(text).named for text in captions))
         return sorted(value_recall(captions, truth).keys() - said)
 
-    def given(*case: Any) -> Any:
-        found = never_named(*case)
-        return sorted(tuple(each) for each in found) if isinstance(found, list | set | tuple) else found
-
     plain = {"tail": ["curly", "spiky", "none"], "ears": ["long", "none", "long"]}
     cases = [
-        (["a red creature with long ears", "one with a spiky tail", "a creature with long ears"], plain),
-        (["long ears and a curly tail", "a spiky tail", "a red creature"], plain),
+        (["a creature with long ears", "one with a spiky tail", "a creature with long ears"], plain),
+        (["long ears and a curly tail", "a spiky tail", "a creature"], plain),
         # Long ears are named, but of the one picture that has none.
         (["a curly tail", "long ears", "a spiky tail"], plain),
+        # The body is round and named, the ears are round and not; another tail is named; silence says "plain".
+        (
+            ["a smiling round creature with a spiky tail", "a round creature"],
+            {"body": ["round"] * 2, "ears": ["round"] * 2, "tail": ["curly", "none"], "mouth": ["smile", "none"]}
+            | {"pattern": ["plain"] * 2},
+        ),
     ]
     mistakes = [
         (anywhere, "Did you look in all captions? Take those of the pictures that have the value."),
         (lambda *case: solution(*case, absent=True), "No caption names none or plain: they are no facts."),
     ]
     shows = "One value at zero stands out, where a mean hides it."
-    return tried(given if callable(never_named) else never_named, solution, cases, shows, mistakes)
+    return tried(_in_order(never_named), solution, cases, shows, mistakes)
 
 
 @check
@@ -218,6 +232,11 @@ def check_leaked(leaked: Callable[[list[Any], list[Any]], list[int]]) -> Verdict
         (pictures[:3], [pictures[4], pictures[2].copy(), pictures[5], pictures[0].copy()]),
         (pictures[:3], [stored(pictures[1]), nearly, turned, stored(pictures[3])]),
         (pictures[3:], pictures[:3]),
+        # One is in both splits twice, one twice in the test split alone; the same pixels, but in another order.
+        (
+            [nearly, pictures[0], pictures[0].copy()],
+            [stored(pictures[0]), nearly.rotate(180), pictures[0].copy(), pictures[4], stored(pictures[4])],
+        ),
     ]
     mistakes = [
         (lambda train, test: [i for i, one in enumerate(test) if any(one is other for other in train)], OBJECTS),
@@ -226,8 +245,30 @@ def check_leaked(leaked: Callable[[list[Any], list[Any]], list[int]]) -> Verdict
         (lambda *case: solution(*case, key="bytes"), "In another shape, the same bytes are another picture."),
         (lambda train, test: solution(test, train), "Are these places in `train`? Give those in `test`."),
         (lambda *case: len(solution(*case)), "Give the places, not how many there are."),
+        (
+            lambda *case: [i for i, (x, y) in enumerate(zip(*case, strict=False)) if solution([x], [y])],
+            "Did you compare the pictures at the same place? A copy may stand anywhere in `train`.",
+        ),
+        (
+            lambda *case: [
+                i for i in solution(*case) if case[1][i].tobytes() not in [p.tobytes() for p in case[1][:i]]
+            ],
+            "A picture may stand in `test` more than once. Give all its places.",
+        ),
     ]
-    return tried(leaked, solution, cases, "Copies are found by their pixels.", mistakes)
+    return tried(_in_order(leaked), solution, cases, "Copies are found by their pixels.", mistakes)
+
+
+def _in_order(function: Any) -> Any:
+    """The same function, whose set or list comes as a sorted list: no order is asked for."""
+
+    @functools.wraps(function)
+    def ordered(*case: Any) -> Any:
+        found = function(*case)
+        plain = isinstance(found, Collection) and not isinstance(found, str | Mapping)
+        return sorted(tuple(each) if isinstance(each, list) else each for each in found) if plain else found
+
+    return ordered if callable(function) else function
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -116,6 +116,8 @@ def check_top_p(keep_top: Callable[[torch.Tensor, float], torch.Tensor]) -> Verd
         (torch.tensor([0.02, 0.01, 0.97]).log() + 3, 0.9),  # the last alone has more
         (torch.tensor([0.5, -2.0, 1.0, 3.0, -0.5, 2.5, 0.0, 1.5]), 0.5),
         (torch.tensor([-4.0, -3.0, -6.0, -3.5, -5.0]), 0.99),  # all are kept
+        # Ten of these, where a bound that depends on the largest would keep all.
+        (torch.tensor([0.3, 0.2, *(0.059 - 0.002 * i for i in range(10))]).log(), 0.88),
     ]
     mistakes = [
         (
@@ -134,6 +136,12 @@ def check_top_p(keep_top: Callable[[torch.Tensor, float], torch.Tensor]) -> Verd
         (
             lambda logits, top_p: solution(logits, top_p).sort(descending=True)[0],
             "Are the logits still sorted? Each belongs to the place of its token.",
+        ),
+        (
+            lambda logits, top_p: logits.masked_fill(
+                solution(logits, top_p).sort(descending=True)[0].isinf(), -math.inf
+            ),
+            "Is what you keep still in sorted order? Put it back to the places of the tokens.",
         ),
         (lambda logits, top_p: solution(logits, top_p).softmax(dim=-1), "Are these probabilities? Give logits."),
         (

@@ -23,6 +23,17 @@ def there(captions, truth):
     return {(part, value) for part, values in truth.items() for value in values if value not in ("none", "plain")}
 
 
+def by_picture(captions, truth, names, absent=("none", "plain")):
+    facts = [
+        (i, part, value) for part, values in truth.items() for i, value in enumerate(values) if value not in absent
+    ]
+    return {(part, value) for _, part, value in facts} - {(p, v) for i, p, v in facts if names(captions[i], p, v)}
+
+
+def same(one, other):
+    return (one.size, one.tobytes()) == (other.size, other.tobytes())
+
+
 def said(captions):
     return set().union(*map(named, captions))
 
@@ -52,6 +63,12 @@ WRONG = {
         rows_where(lambda caption, creature: named(caption) <= true(creature)),
         rows_where(lambda caption, creature: not named(caption) & true(creature)),
         rows_where(lambda caption, creature: creature["color"] not in caption),
+        rows_where(lambda caption, creature: any(value not in creature.values() for _, value in named(caption))),
+        rows_where(
+            lambda caption, creature: [*map(creature.items().__contains__, facts_of(caption).named)][-1:] == [False]
+        ),
+        rows_where(lambda caption, creature: not dict(facts_of(caption).named).items() <= creature.items()),
+        rows_where(lambda caption, creature: not named(caption) or not named(caption) <= true(creature)),
         lambda captions, creatures: [],
         lambda captions, creatures: len(rows_where(lambda c, k: not named(c) <= true(k))(captions, creatures)),
     ],
@@ -61,6 +78,12 @@ WRONG = {
         lambda captions, truth: there(captions, truth),
         lambda captions, truth: there(captions, truth) & said(captions),
         lambda captions, truth: {value for _, value in there(captions, truth) - said(captions)},
+        lambda captions, truth: by_picture(captions, truth, lambda text, part, value: value in text),
+        lambda captions, truth: by_picture(captions, truth, lambda text, part, value: part in dict(named(text))),
+        lambda captions, truth: by_picture(
+            captions, truth, lambda text, part, value: value in dict(named(text)).values()
+        ),
+        lambda captions, truth: by_picture(captions, truth, lambda text, *fact: fact in named(text), absent=("none",)),
         lambda captions, truth: [],
         lambda captions, truth: len(there(captions, truth) - said(captions)),
     ],
@@ -70,8 +93,16 @@ WRONG = {
         places(lambda one, other: one.size == other.size),
         places(lambda one, other: one.tobytes() == other.tobytes()),
         places(lambda one, other: one.getpixel((0, 0)) == other.getpixel((0, 0))),
-        lambda train, test: places(lambda one, other: one.size == other.size and one.tobytes() == other.tobytes())(
-            test, train
+        lambda train, test: places(same)(test, train),
+        places(lambda one, other: one.size == other.size and sorted(one.tobytes()) == sorted(other.tobytes())),
+        lambda train, test: [i for i, pair in enumerate(zip(train, test, strict=False)) if same(*pair)],
+        lambda train, test: [i for i, one in enumerate(test) for other in train if same(one, other)],
+        lambda train, test: sorted(
+            {next(i for i, y in enumerate(test) if same(x, y)) for x in train if any(same(x, y) for y in test)}
+        ),
+        lambda train, test: [i for i, x in enumerate(test) if any(same(x, y) for y in [*train, *test[:i]])],
+        lambda train, test: sorted(
+            {y.tobytes(): i for i, y in enumerate(test) if any(same(x, y) for x in train)}.values()
         ),
         lambda train, test: len(test),
         lambda train, test: [],

@@ -92,6 +92,10 @@ WRONG = {
         lambda logits, top_p: logits / top_p,
         lambda logits, top_p: logits.masked_fill(logits.softmax(-1) < top_p, -torch.inf),
         lambda logits, top_p: logits.masked_fill(logits.softmax(-1) < 1 - top_p, -torch.inf),
+        lambda logits, top_p: logits.masked_fill(
+            logits.softmax(-1) < (1 - top_p) * logits.softmax(-1).max(), -torch.inf
+        ),
+        lambda logits, top_p: logits.masked_fill(left_sorted(logits, top_p).isinf(), -torch.inf),
         lambda logits, top_p: _kept(logits, logits.topk(2)[1]),
         lambda logits, top_p: _kept(logits, logits.topk(math.ceil(top_p * len(logits)))[1]),
         lambda logits, top_p: _right_so_far(logits, top_p).softmax(-1),
