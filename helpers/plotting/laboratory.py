@@ -109,7 +109,7 @@ def plot_values_named(shares: Mapping[str, Mapping[str, tuple[int, int]]], *, ti
     grid = np.array([[shares[name][fact][0] / max(shares[name][fact][1], 1) for name in systems] for fact in values])
     figure, [ax] = new_figure(3.4 + 0.75 * len(systems), 1.1 + 0.235 * len(values), title=title)
     shades = ax.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    figure.colorbar(shades, ax=ax, shrink=0.5, aspect=30, label="share of the pictures that have the value")
+    figure.colorbar(shades, ax=ax, shrink=0.5, aspect=30, label="named, as a share of the pictures that have the value")
     for (i, j), share in np.ndenumerate(grid):
         named = shares[systems[j]][values[i]][0]
         color, weight = _ink_on(shades.cmap(float(share))), "normal" if named else "bold"
