@@ -120,9 +120,9 @@ FAULTS: dict[int, Fault] = {
     4: Fault("The end token has no label, so it is not learnt.", labelled, labelled_without_end),
     5: Fault("The captions are shuffled against the pictures.", chosen, chosen_and_shuffled),
     6: Fault("A fifth of the training pictures have another picture's captions.", chosen, chosen_with_wrong_captions),
-    7: Fault("The test pictures are in the training split, with their captions.", chosen, chosen_with_test),
+    7: Fault("The test pictures are added to the training split, with their captions.", chosen, chosen_with_test),
     8: Fault("The learning rate is far too high.", rate, rate_too_high),
-    9: Fault("One value of an attribute is missing from the training split.", chosen, chosen_without_value),
+    9: Fault("One value is missing in training: other pictures replace those with it.", chosen, chosen_without_value),
 }
 HEALTHY = 0  # in place of a fault's number
 

@@ -40,17 +40,17 @@ class Symptoms(NamedTuple):
 
 # What a table shows of them: the words, and how a value is written.
 LABELS = {
-    "loss_before": ("validation loss before training", ".3g"),
-    "loss": ("validation loss at the end", ".2g"),
-    "test_loss": ("test loss at the end", ".2g"),
-    "training_loss": ("training loss at the end", ".2g"),
+    "loss_before": ("validation loss before training", ".3f"),
+    "loss": ("validation loss at the end", ".3f"),
+    "test_loss": ("test loss at the end", ".3f"),
+    "training_loss": ("training loss at the end", ".3f"),
     "right": ("captions right, validation", ".0%"),
     "right_test": ("captions right, test", ".0%"),
-    "wrong": ("wrong facts per test caption", ".2f"),
-    "left_out": ("facts left out per test caption", ".2f"),
-    "invented": ("invented facts per test caption", ".2f"),
+    "wrong": ("wrong facts per test caption", ".3f"),
+    "left_out": ("facts left out per test caption", ".3f"),
+    "invented": ("invented facts per test caption", ".3f"),
     "different": ("different captions, test", "d"),
-    "words": ("words per test caption", ".1f"),
+    "words": ("words per test caption", ".3f"),
     "ended": ("test captions that end by themselves", ".0%"),
 }
 
@@ -95,7 +95,7 @@ def pictures_of(row: Row, data: DatasetDict) -> tuple[list[tuple[Any, str]], lis
     """What `plot_case` shows of a row: test pictures with what it says, and training pictures with the highest loss."""
     said = [(data["test"][i]["image"], row["said"][i] or "(no word)") for i in SHOWN]
     hard = row["least_likely"][: len(SHOWN)]
-    return said, [(creature_at(place, data)["image"], f"{loss:.2f}: {caption}") for place, caption, loss in hard]
+    return said, [(creature_at(place, data)["image"], f"{loss:#.2g}: {caption}") for place, caption, loss in hard]
 
 
 def creature_at(place: str, data: DatasetDict) -> Mapping[str, Any]:

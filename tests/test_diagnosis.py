@@ -85,13 +85,19 @@ def test_a_case_shows_pictures_with_captions(creatures):
     cases, _ = draw_cases(ROWS, 0)
     said, learnt = pictures_of(cases["A"], creatures)
     assert [text or "" for _, text in said] == [cases["A"]["said"][i] or "(no word)" for i in SHOWN]
-    assert all(text.endswith(entry[1]) for (_, text), entry in zip(learnt, cases["A"]["least_likely"], strict=False))
+    hard = [[*row["least_likely"][0][:2], loss] for row, loss in ((cases["A"], 0.00614), (cases["B"], 0.2))]
+    texts = [pictures_of({**cases["A"], "least_likely": [each]}, creatures)[1][0][1] for each in hard]
+    assert texts == [f"0.0061: {hard[0][1]}", f"0.20: {hard[1][1]}"]
+    assert len(learnt) == len(SHOWN)
 
 
 def test_a_table_has_a_column_for_each_system(found):
     table = symptom_table({"healthy": found[0, 0][0], "A": found[3, 0][0]})
     assert {tuple(row) for row in table} == {("symptom", "healthy", "A")}
     assert len({row["symptom"] for row in table}) == len(table)
+    fractions = [row["A"].partition(".")[2] for row in table if "." in row["A"]]
+    assert fractions
+    assert {len(digits) for digits in fractions} == {3}
 
 
 def answers(draw):

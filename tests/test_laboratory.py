@@ -9,6 +9,7 @@ from tqdm import tqdm
 from helpers import faults, laboratory
 from helpers.faults import FAULTS, HEALTHY
 from helpers.laboratory import MEASURED, laboratory_origin, measured_rows, run_laboratory, train_with
+from helpers.plotting.laboratory import LOSSES
 from helpers.symptoms import contradicts, creature_at
 from tools import laboratory as tool
 
@@ -54,6 +55,12 @@ def test_the_shipped_rows_are_whole_and_of_these_data_weights_and_settings(creat
         product(tool.SEEDS, [HEALTHY, *FAULTS])
     )
     assert MEASURED.stat().st_size < 500_000
+
+
+def test_a_figures_axis_has_room_for_every_loss():
+    for row in measured_rows():
+        losses = [*row["training"]["loss"], *row["validation"]["loss"]]
+        assert LOSSES[0] < min(losses) <= max(losses) < LOSSES[1]
 
 
 def test_only_wrong_captions_contradict_their_pictures(creatures):

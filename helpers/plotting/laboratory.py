@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from helpers.plotting.figure import (
@@ -24,7 +25,8 @@ from helpers.plotting.figure import (
 
 Shown = Sequence[tuple[Any, str]]  # pictures, each with its text
 Row = Mapping[str, Any]  # of a results file of trainings
-LEAST = 1e-4  # nats, the least loss on the logarithmic axis
+LOSSES = (0.003, 15)  # nats, both ends of the logarithmic axis: of all figures, so that their shapes compare
+LINE = 29  # letters of a caption's line
 
 
 @styled
@@ -33,35 +35,37 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
 
     Args:
         row: of `helpers.laboratory`.
-        healthy: another one, drawn in gray.
+        healthy: another one, drawn in gray; where it is the same one, it is drawn once.
         said: test pictures, each with its caption by the model.
         learnt: training pictures, each with its caption from the data set and that caption's loss.
         title: a line above the figure.
     """
     columns = max(len(some(said, "picture")), len(some(learnt, "picture")))
-    texts = [fill(text, 33) for _, text in (*said, *learnt)]
+    texts = [fill(text, LINE) for _, text in (*said, *learnt)]
     lines = [1 + max(text.count("\n") for text in part) for part in (texts[: len(said)], texts[len(said) :])]
-    heights = [2.9, *(2.15 + 0.16 * count for count in lines)]  # inches
+    heights = [3.2, *(2.1 + 0.175 * count for count in lines)]  # inches
     figure = DescribedFigure(figsize=(10, 0.3 + sum(heights)), layout="constrained")
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     above, *below = figure.subfigures(3, 1, height_ratios=heights)
     loss, right = above.subplots(1, 2)
-    _curves(loss, row, healthy)
-    steps = row["validation"]["step"]
-    for each, color, name in ((healthy, GRAY, "healthy"), (row, GREEN, "this one")):
-        shares = each["validation"]["right"]
-        right.plot(each["validation"]["step"], shares, color=color, marker="o", label=name, clip_on=False)
-    right.set(title="Captions right", xlabel="step", ylabel="share of validation pictures", ylim=(0, 1))
+    trainings = {"this one": row} if row == healthy else {"healthy": healthy, "this one": row}
+    _curves(loss, trainings)
+    for name, each in trainings.items():
+        shares, color = each["validation"]["right"], GRAY if name == "healthy" else GREEN
+        right.plot(each["validation"]["step"], shares, ":", color=color, marker="o", label=name, clip_on=False)
+    right.set(title="Captions right", xlabel="step", ylabel="share of validation pictures", ylim=(-0.05, 1))
     right.legend()
     right.grid(True)
-    rows = ("What it says of four test pictures", said), ("The training captions with the highest loss", learnt)
+    given = "Given captions of the training split: those with the highest loss, which stands before them"
+    rows = ("What it says of four test pictures", said), (given, learnt)
     for part, (name, shown) in zip(below, rows, strict=True):
         part.suptitle(name, fontsize=11, x=0.01, ha="left")
         for ax, (image, text) in zip(part.subplots(1, columns, squeeze=False, subplot_kw=BARE)[0], shown, strict=False):
             ax.imshow(pixels_of(image))
-            ax.set_title(fill(text, 33), fontsize=8, color=INK)
-    told = []
-    for name, each in (("this one", row), ("healthy", healthy)):
+            ax.set_title(fill(text, LINE), fontsize=10, color=INK)
+            ax.set_anchor("W")  # the text, which begins at the picture's edge, has the whole column
+    told, steps = [], row["validation"]["step"]
+    for name, each in reversed(trainings.items()):
         measured = each["validation"]
         told.append(
             f"{name}: validation loss {_listed(measured['loss'], '.3g')}, training loss at the end "
@@ -71,18 +75,20 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
     return figure.described(f"{title}. At steps {_listed(steps, 'd')}, {'; '.join(told)}. {said}")
 
 
-def _curves(ax: Axes, row: Row, healthy: Row) -> None:
-    """Both trainings' losses, on an axis on which a tenth is as far as the next tenth."""
-    for each, colors, name in ((healthy, (GRAY, GRAY), "healthy"), (row, (BLUE, ORANGE), "this one")):
-        for split, color, marker in (("training", colors[0], ""), ("validation", colors[1], "o")):
-            losses = np.clip(each[split]["loss"], LEAST, None)
-            ax.plot(each[split]["step"], losses, color=color, marker=marker, label=f"{name}, {split}")
+def _curves(ax: Axes, trainings: Mapping[str, Row]) -> None:
+    """Losses, on an axis on which a tenth is as far as the next tenth; between measured points a line is dotted."""
+    for name, each in trainings.items():
+        colors = (GRAY, GRAY) if name == "healthy" else (BLUE, ORANGE)
+        for split, color, kind in zip(("training", "validation"), colors, ("-", "o:"), strict=True):
+            losses = np.clip(each[split]["loss"], *LOSSES)
+            ax.plot(each[split]["step"], losses, kind, color=color, label=f"{name}, {split}")
     ax.set_yscale("log")
+    ax.set_ylim(LOSSES)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set(title="Loss (logarithmic axis)", xlabel="step", ylabel="nats per token")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="upper right")
     ax.grid(True)
 
 
@@ -92,7 +98,7 @@ def _listed(values: Sequence[float], kind: str) -> str:
 
 @styled
 def plot_values_named(shares: Mapping[str, Mapping[str, tuple[int, int]]], *, title: str = "") -> DescribedFigure:
-    """How often several systems name each value that is there, as a table of numbers on shades.
+    """How often several systems name each value that is there: numbers on colours that tell their shares.
 
     Args:
         shares: system → (attribute, value) → pictures whose caption names it, pictures that have it; for each system
@@ -101,14 +107,15 @@ def plot_values_named(shares: Mapping[str, Mapping[str, tuple[int, int]]], *, ti
     """
     systems, values = list(shares), list(next(iter(some(shares, "system").values())))
     grid = np.array([[shares[name][fact][0] / max(shares[name][fact][1], 1) for name in systems] for fact in values])
-    figure, [ax] = new_figure(2.4 + 0.75 * len(systems), 0.9 + 0.235 * len(values), title=title)
-    ax.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    figure, [ax] = new_figure(3.4 + 0.75 * len(systems), 1.1 + 0.235 * len(values), title=title)
+    shades = ax.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(shades, ax=ax, shrink=0.5, aspect=30, label="named, as a share of the pictures that have the value")
     for (i, j), share in np.ndenumerate(grid):
         named = shares[systems[j]][values[i]][0]
-        weight = "normal" if named else "bold"
-        ax.text(j, i, named, ha="center", va="center", fontsize=8, color="white" if share < 0.5 else INK, weight=weight)
+        color, weight = _ink_on(shades.cmap(float(share))), "normal" if named else "bold"
+        ax.text(j, i, named, ha="center", va="center", fontsize=8, color=color, weight=weight)
     ax.set_xticks(range(len(systems)), systems)
-    ax.xaxis.tick_top()
+    ax.tick_params(axis="x", top=True, labeltop=True)
     ax.set_yticks(
         range(len(values)),
         [f"{part.replace('_', ' ')}: {value} (of {shares[systems[0]][part, value][1]})" for part, value in values],
@@ -120,3 +127,10 @@ def plot_values_named(shares: Mapping[str, Mapping[str, tuple[int, int]]], *, ti
         for part, value in values
     )  # fmt: skip
     return figure.described(f"{title}: {told}.")
+
+
+def _ink_on(color: Any) -> str:
+    """Black or white, whichever has the higher contrast, 4.5 or more, by the relative luminance of WCAG 2."""
+    channels = np.array(to_rgb(color))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "white" if linear @ (0.2126, 0.7152, 0.0722) < 0.179 else "black"
