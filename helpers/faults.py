@@ -114,8 +114,10 @@ class Fault(NamedTuple):
 
 
 FAULTS: dict[int, Fault] = {
-    1: Fault("Each prediction is compared with its own token, not with the next one.", paired, paired_without_shift),
-    2: Fault("Each prediction is compared with the token after the next one.", paired, paired_with_two_shifts),
+    1: Fault("Each token predicts itself, not the token that follows it.", paired, paired_without_shift),
+    2: Fault(
+        "Each token predicts the one after the next, not the token that follows it.", paired, paired_with_two_shifts
+    ),
     3: Fault("The padding has labels, so it is learnt too.", labelled, labelled_with_padding),
     4: Fault("The end token has no label, so it is not learnt.", labelled, labelled_without_end),
     5: Fault("The captions are shuffled against the pictures.", chosen, chosen_and_shuffled),
