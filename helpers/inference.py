@@ -1,7 +1,7 @@
-"""Inference: captions of pictures in batches, by greedy or beam search, with confidence and word probabilities."""
+"""Inference: captions of pictures in batches, by greedy search, beams or sampling, with word probabilities."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,14 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from helpers.device import check_scores
-from helpers.errors import enough_memory, number
+from helpers.errors import SettingsError, enough_memory, number
 from helpers.families import end_token_id, family_of, generation_inputs, tokenizer_of
 from helpers.pairs import check_pair
 from helpers.reading.given import list_of_pictures
 from helpers.reading.pictures import load_image
 from helpers.transforms import kept_share, normalized_pixels, picture_pixels, report_crops
 
+BEST = {"do_sample": False}  # nothing is drawn; the same caption each time
 HALF_A_LETTER = "\ufffd"  # what a tokenizer decodes the first bytes of a letter to
 
 
@@ -42,8 +43,11 @@ def caption_images(
     batch_size: int = 8,
     num_beams: int = 1,
     max_new_tokens: int = 48,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
 ) -> list[Caption]:
-    """Captions pictures.
+    """Captions pictures; with `temperature` or `top_p`, each token is drawn at random, and otherwise none is.
 
     Args:
         model, processor: a captioner and its processor.
@@ -51,9 +55,14 @@ def caption_images(
         batch_size: pictures at a time.
         num_beams: captions that the search keeps at a time; 1 is greedy.
         max_new_tokens: the most tokens of a caption, its end token included.
+        temperature: what the logits are divided by before a token is drawn; 1 where only `top_p` is given.
+        top_p: draws among the most probable tokens alone, as few as have this probability together (Holtzman et al.,
+            2020); 1 where only `temperature` is given.
+        seed: of the draws; the same seed and batch_size give the same captions.
 
     Returns:
-        A Caption for each picture, in order.
+        A Caption for each picture, in order. Drawn or not, its probabilities are the model's own: those before
+        `temperature` and `top_p`, so that captions of every kind can be compared.
 
     Raises:
         ImageError: a picture cannot be used, or there is no list of them.
@@ -64,18 +73,40 @@ def caption_images(
     check_pair(model, processor)
     numbers = {"batch_size": batch_size, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     numbers = {name: number(name, value, 1) for name, value in numbers.items()}
-    captions, kept = [], []
-    for start in range(0, len(images), numbers["batch_size"]):
-        pictures = [load_image(image) for image in images[start : start + numbers["batch_size"]]]
-        kept += [kept_share(picture.size, processor) for picture in pictures]
-        captions += caption_batch(model, processor, pictures, **numbers)
+    choice, seed = _choice(temperature, top_p, numbers["num_beams"]), number("seed", seed, 0, 2**32 - 1)
+    captions, kept, place = [], [], model.device.index  # None on a CPU
+    # What is drawn elsewhere, such as the batches of a training, goes on as if nothing had been drawn here.
+    with torch.random.fork_rng([] if place is None else [place], enabled=choice["do_sample"]):
+        if choice["do_sample"]:
+            torch.manual_seed(seed)
+        for start in range(0, len(images), numbers["batch_size"]):
+            pictures = [load_image(image) for image in images[start : start + numbers["batch_size"]]]
+            kept += [kept_share(picture.size, processor) for picture in pictures]
+            captions += caption_batch(model, processor, pictures, choice, **numbers)
     report_crops(kept)
     return captions
 
 
+def _choice(temperature: float | None, top_p: float | None, num_beams: int) -> dict[str, Any]:
+    """How `generate` chooses each token: the best one, or one drawn at random."""
+    if temperature is None and top_p is None:
+        return BEST
+    if num_beams > 1:
+        raise SettingsError(f"num_beams is {num_beams}; leave it at 1 to sample, or leave temperature and top_p out.")
+    return {
+        "do_sample": True,
+        "temperature": float(number("temperature", 1 if temperature is None else temperature, 0.01, 100, whole=False)),
+        "top_p": float(number("top_p", 1 if top_p is None else top_p, 0, 1, whole=False, above=True)),
+        "top_k": 0,  # the library's own draws among the 50 best alone
+        "remove_invalid_values": True,  # nan cannot be drawn from; `check_scores` says that it was there
+    }
+
+
 @torch.inference_mode()
-def caption_batch(model: PreTrainedModel, processor: Any, pictures: list[Any], **numbers: int) -> list[Caption]:
-    """What `caption_images` does with each batch and its numbers: RGB pictures of `load_image`, at least one."""
+def caption_batch(
+    model: PreTrainedModel, processor: Any, pictures: list[Any], choice: Mapping[str, Any] = BEST, **numbers: int
+) -> list[Caption]:
+    """What `caption_images` does with each batch of RGB pictures, at least one; `choice` says how tokens are chosen."""
     with enough_memory("captioning", **numbers), pictures_read_once(model.eval(), numbers["num_beams"]):
         pixels = picture_pixels(pictures, processor)  # uint8, (batch, 3, height, width)
         pixel_values = normalized_pixels(pixels, processor).to(model.device, model.dtype)  # float, the same shape
@@ -83,13 +114,13 @@ def caption_batch(model: PreTrainedModel, processor: Any, pictures: list[Any], *
             **generation_inputs({"pixel_values": pixel_values}),
             num_beams=numbers["num_beams"],
             max_new_tokens=numbers["max_new_tokens"],
-            do_sample=False,  # the same caption each time
+            **choice,
             num_return_sequences=1,  # whatever the checkpoint says
             return_dict_in_generate=True,
-            output_scores=True,  # a tuple of (batch * beams, vocabulary), one for each new token
+            output_logits=True,  # a tuple of (batch * beams, vocabulary), one for each new token
         )
         scores = model.compute_transition_scores(
-            out.sequences, out.scores, getattr(out, "beam_indices", None), normalize_logits=True
+            out.sequences, out.logits, getattr(out, "beam_indices", None), normalize_logits=True
         )  # log-probabilities of the tokens chosen: (batch, new tokens)
     new = out.sequences[:, -scores.shape[1] :]  # (batch, new tokens), without the start token
     logs = check_scores(scores.float().cpu())

@@ -8,10 +8,19 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from helpers.creatures import ATTRIBUTES, attributes_of, captions_of, draw_creature, fresh, random_creature
+from helpers.creatures import (
+    ATTRIBUTES,
+    attributes_of,
+    captions_of,
+    chosen_creature,
+    draw_creature,
+    fresh,
+    random_creature,
+)
 from helpers.creatures.canvas import PAINTS, SIZE
 from helpers.creatures.captions import with_article
 from helpers.data import load_captions, picture_hashes
+from helpers.errors import DataError
 from helpers.reading.copies import NEAR, groups_of_copies
 from tools import make_base_model, make_data
 from tools.make_data import FOLDER, card, draw, key_of
@@ -177,6 +186,38 @@ def test_the_pen_shows_every_value_of_every_attribute(name):
     values = [value for value in values if name != "second_color" or value != BODY["color"]]
     shown = {draw_creature({**BODY, name: value}, random.Random(0)).tobytes() for value in values}
     assert len(shown) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"ears": "pointed"}, "ears is 'pointed'; give one of none, pointy, round, long."),
+        ({"mouth": None}, "mouth is None; give one of smile, frown, open."),
+        ({"eyes": "blue"}, f"A creature has no 'eyes'; give values for {', '.join(ATTRIBUTES)}."),
+        (
+            {"pattern": "plain"},
+            "second_color is 'green'; for a plain creature that is orange, give none.",
+        ),
+        (
+            {"second_color": "orange"},
+            "second_color is 'orange'; for a striped creature that is orange, give red or yellow or green or blue or "
+            "purple or pink or brown or gray.",
+        ),
+    ],
+)
+def test_a_creature_that_nobody_can_draw_is_answered_with_what_there_is(change, sentence):
+    with pytest.raises(DataError) as caught:
+        chosen_creature(BODY | change)
+    assert str(caught.value) == sentence
+
+
+def test_a_creature_lacks_no_attribute_and_they_stand_in_their_order():
+    assert list(chosen_creature(dict(reversed(BODY.items()))).items()) == list(BODY.items())
+    with pytest.raises(DataError, match="tail is missing; give one of none, curly, spiky"):
+        chosen_creature({name: value for name, value in BODY.items() if name != "tail"})
+    rng = random.Random(0)
+    for creature in (random_creature(rng) for _ in range(200)):
+        assert chosen_creature(creature) == creature
 
 
 def test_the_pen_depends_on_the_attributes_and_the_seed_alone():

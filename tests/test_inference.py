@@ -1,3 +1,6 @@
+from collections import Counter
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -112,11 +115,73 @@ def test_one_picture_instead_of_a_list_is_said(talker, processor, images):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [*(("batch_size", value) for value in (0, -1, None, 1.5, "4", True)), ("num_beams", 0), ("max_new_tokens", 0)],
+    [
+        *(("batch_size", value) for value in (0, -1, None, 1.5, "4", True)),
+        *(("temperature", value) for value in (0, -1, 1000, float("nan"), "hot", True)),
+        *(("top_p", value) for value in (0, 1.5, float("nan"), "all", True)),
+        ("num_beams", 0),
+        ("max_new_tokens", 0),
+        ("seed", -1),
+    ],
 )
 def test_numbers_out_of_their_range_are_named(talker, processor, pictures, name, value):
     with pytest.raises(SettingsError, match=f"{name} is"):
         caption_images(talker, processor, pictures[:1], **{name: value})
+
+
+@pytest.mark.parametrize(("how", "kept"), [({"temperature": 3}, 1.0), ({"temperature": 0.5, "top_p": 0.8}, 0.8)])
+def test_words_are_drawn_with_the_probabilities_asked_for(talker, processor, pictures, how, kept):
+    """Of all tokens, not only of the 50 best that the library draws from; top-p counts what the temperature made."""
+    many, ordinary = 1000, slice(5, None)  # the special tokens before are no words
+    found = caption_images(talker, processor, [pictures[0]] * many, batch_size=many, max_new_tokens=1, **how)
+    pixels = processor(images=pictures[0], return_tensors="pt").pixel_values
+    with torch.inference_mode():
+        logits = talker(pixel_values=pixels, input_ids=torch.tensor([[2]])).logits[0, -1]
+    own, expected = logits.softmax(dim=-1), (logits / how["temperature"]).softmax(dim=-1)
+    best, order = expected.sort(descending=True)
+    expected[order[1:][best.cumsum(dim=-1)[:-1] >= kept]] = 0
+    expected /= expected.sum()
+    drawn = Counter(caption.text for caption in found)
+    words = processor.tokenizer.convert_ids_to_tokens(range(len(own)))[ordinary]
+    for word, share in zip(words, expected[ordinary].tolist(), strict=True):
+        assert drawn[word] == pytest.approx(many * share, abs=5 * (many * share) ** 0.5 + bool(share))
+    assert len(drawn) > 60 if kept == 1 else 1 < len(drawn) < 10
+    sure = dict(zip(words, own[ordinary].tolist(), strict=True))
+    for caption in found:
+        assert not caption.words or caption.confidence == pytest.approx(sure[caption.text], rel=1e-3)
+
+
+@pytest.mark.parametrize("how", [{"temperature": 1}, {"top_p": np.float32(0.9)}])
+def test_a_seed_gives_the_same_captions_and_nothing_else_is_drawn_otherwise(talker, processor, pictures, how):
+    draw = partial(caption_images, talker, processor, pictures, batch_size=3, max_new_tokens=12, **how)
+    state = torch.get_rng_state()
+    first = draw(seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(1)
+    assert draw(seed=1) == first
+    assert [caption.text for caption in draw(seed=2)] != [caption.text for caption in first]
+    state = torch.get_rng_state()
+    with pytest.raises(ImageError):
+        caption_images(talker, processor, [*pictures[:3], "absent.png"], batch_size=3, **how)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_each_batch_is_drawn_anew(talker, processor, pictures):
+    found = caption_images(talker, processor, pictures[:1] * 6, batch_size=3, max_new_tokens=12, temperature=1)
+    assert found[:3] != found[3:]
+
+
+def test_confidence_is_the_models_own_where_few_tokens_are_left(talker, processor, pictures, said):
+    """Among one token alone, its probability would be 1."""
+    found = caption_images(talker, processor, pictures, max_new_tokens=12, top_p=1e-6)
+    assert [caption.text for caption in found] == [caption.text for caption in said]
+    assert [c.confidence for c in found] == pytest.approx([c.confidence for c in said], rel=1e-4)
+    assert max(caption.confidence for caption in said) < 0.99
+
+
+def test_beams_and_sampling_together_are_refused(talker, processor, pictures):
+    with pytest.raises(SettingsError, match=r"num_beams is 4; leave it at 1 to sample"):
+        caption_images(talker, processor, pictures, num_beams=4, top_p=0.9)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -197,9 +262,10 @@ def test_one_caption_a_picture_whatever_the_checkpoint_says(processor, pictures)
         assert len(caption_images(model, processor, pictures, num_beams=beams, max_new_tokens=3)) == len(pictures)
 
 
-def test_a_model_whose_weights_are_spoilt_says_so(processor, pictures):
+@pytest.mark.parametrize("how", [{}, {"temperature": 1}])
+def test_a_model_whose_weights_are_spoilt_says_so(processor, pictures, how):
     model = random_git(0.5)
     for weight in model.parameters():
         weight.data.fill_(float("nan"))
     with pytest.raises(CheckpointError, match="is nan"):
-        caption_images(model, processor, pictures)
+        caption_images(model, processor, pictures, **how)

@@ -1,8 +1,6 @@
 """The memory that whole programs take, each in a process of its own: it is Linux that says how much it was."""
 
 import csv
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from PIL import Image
 
 from helpers.paths import ROOT
+from tests.toolbox import ended
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,11 +19,7 @@ pytestmark = [
 
 def run(code, *arguments, **environment):
     """The lines that a program of one thread printed: without room, OpenMP ends it before torch can say anything."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    surroundings = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    ended = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    return ended.stdout.splitlines()
+    return ended([sys.executable, "-c", code, *arguments], environment=environment, cwd=ROOT).stdout.splitlines()
 
 
 LOAD = """

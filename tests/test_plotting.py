@@ -23,6 +23,7 @@ from helpers.inference import Caption
 from helpers.paths import ROOT
 from helpers.plotting import DescribedFigure, fonts, plot_captioned_images, plot_gallery
 from helpers.plotting.figure import BLUE
+from helpers.plotting.laboratory import LOSSES
 
 FIGURES = re.compile(r"from helpers\.plotting import ([\w, ]+)")
 EMOJI, HANGUL = "\N{UNICORN FACE}", "한글"
@@ -53,6 +54,10 @@ CURVE = [
 LENGTHS = np.array([[3, 5.5], [8, 6], [4, 4]])
 FACTS_SURE = [FactConfidence(i, "body", "tall", [0.95, 0.65][i % 2], 0.5, i > 3) for i in range(8)]
 MAPS = np.array([[[0, 0, 0], [0, -2, 0], [1.5, 0, 0]], [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]]])  # nats
+TRAINING = {
+    "training": {"step": [5, 10], "loss": [3.0, 0.25]},
+    "validation": {"step": [0, 10], "loss": [4.0, 0.0], "right": [0.0, 0.75]},
+}
 # Each function of the module with its arguments and what its alt text has to tell.
 DRAWN = {
     "plot_captioned_images": ((PICTURES, CAPTIONS), {"columns": 2, "title": "Three"}, ["Three", *CAPTIONS]),
@@ -65,6 +70,21 @@ DRAWN = {
     "plot_attention_rule": ((4, ["a", "cat"]), {}, ["4 patches", "cat"]),
     "plot_training_history": ((HISTORY,), {}, ["0.80", "0.25", "3.00", "2.00"]),
     "plot_loss": (([3.0, 1.0, 0.5],), {"title": "By heart"}, ["By heart", "3.00", "0.50"]),
+    "plot_case": (
+        (
+            TRAINING,
+            {**TRAINING, "validation": {"step": [0, 10], "loss": [4.0, 0.5], "right": [0.0, 1.0]}},
+            list(zip(PICTURES, CAPTIONS, strict=True)),
+            [(PICTURES[0], "1.50: a red cat")],
+        ),
+        {"title": "Case A"},
+        ["Case A", "At steps 0, 10, this one: validation loss 4, 0, training", "right 0.00, 1.00", "1.50: a red cat"],
+    ),
+    "plot_values_named": (
+        ({"healthy": {("ears", "long"): (7, 8)}, "A": {("ears", "long"): (0, 8)}},),
+        {"title": "Named"},
+        ["Named", "ears long healthy 7, A 0 of 8"],
+    ),
     "plot_learning_curve": (
         ({"Beforehand": CURVE, "Yours": CURVE[:1]},),
         {},
@@ -319,6 +339,38 @@ def test_a_grid_takes_any_number_of_pictures(count):
 @pytest.mark.parametrize("only", [HISTORY[:1], HISTORY[1:2], HISTORY])
 def test_a_history_may_hold_losses_or_evaluations_alone(only):
     assert plotting.plot_training_history(only).png()
+
+
+def test_a_case_stands_beside_the_healthy_training_and_that_one_alone_on_the_same_axes():
+    shown = [(PICTURES[0], "1.50: a red cat")]
+    other = {**TRAINING, "training": {"step": [5, 10], "loss": [9.0, 0.01]}}
+    for row, names in ((other, ["healthy", "this one"]), (dict(TRAINING), ["this one"])):
+        figure = plotting.plot_case(row, TRAINING, shown, shown, title="")
+        losses, right = figure.subfigs[0].axes
+        assert [line.get_label() for line in right.lines] == names
+        assert len(losses.lines) == 2 * len(names)
+        assert losses.get_ylim() == LOSSES
+        assert right.get_ylim()[0] < 0  # or a line at 0 would lie on the axis
+        assert ("healthy: " in figure.alt) == (len(names) == 2)
+
+
+def test_numbers_on_shades_can_be_read_and_systems_are_named_at_both_ends():
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgba(color)[:3]]
+        return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+    shares = {"healthy": {("ears", str(n)): (n, 20) for n in range(21)}}
+    figure = plotting.plot_values_named({**shares, "A": shares["healthy"]})
+    ax = figure.axes[0]
+    assert len(ax.texts) == 42
+    for text in ax.texts:
+        shade = ax.images[0].cmap(int(text.get_text()) / 20)
+        low, high = sorted((luminance(shade), luminance(text.get_color())))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+    figure.draw_without_rendering()
+    for tick in ax.xaxis.get_major_ticks():
+        assert tick.label1.get_visible()
+        assert tick.label2.get_visible()
 
 
 def test_a_history_is_drawn_as_it_is():

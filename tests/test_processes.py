@@ -18,7 +18,7 @@ from helpers.train import main, settings_of
 from helpers.training import CaptionTrainer, caption_loss
 from helpers.transforms import IGNORED
 from tests.divided_training import TORCHRUN
-from tests.toolbox import FAMILIES, small_settings
+from tests.toolbox import FAMILIES, ended, small_settings
 
 PICTURES = 101  # an odd number, which two processes cannot share evenly
 
@@ -114,14 +114,8 @@ def divided(tmp_path_factory, creatures, talker, processor):
     found = {}
     for name, size, launcher in (("one", "16", [sys.executable]), ("two", "8", TORCHRUN)):
         (out := folder / name).mkdir()
-        environment = os.environ | {
-            "CAPTIONING_ARTIFACTS": str(out),
-            "OMP_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-        }
         command = [*launcher, "-m", "tests.divided_training", folder / "data", folder / "base", size, out]
-        done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+        ended(command, environment={"CAPTIONING_ARTIFACTS": str(out), "CUDA_VISIBLE_DEVICES": ""})
         found[name] = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("?.json"))]
     return found
 
@@ -158,9 +152,7 @@ def test_the_command_on_two_processes_leaves_one_whole_captioner(launcher, rank,
     flags = ["--dataset", dataset_folder, "--checkpoint", checkpoint, "--epochs", "2", "--batch_size", "4"]
     flags += ["--lora_rank", str(rank), "--max_new_tokens", "8"]
     command = [*start, "-m", "helpers.train", *flags]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    done = ended(command, environment={"CUDA_VISIBLE_DEVICES": ""})
     assert done.stdout.count("Trained ") == done.stdout.count("4 test pictures") == 1
     record = read_record("artifacts/captioner")
     assert (record["steps"], record["processes"], record["interrupted"]) == (2, 2, False)
@@ -180,7 +172,6 @@ def test_two_processes_that_were_killed_go_on(dataset_folder, checkpoint, artifa
         for process in [*psutil.Process(begun.pid).children(recursive=True), begun]:
             process.kill()
     assert read_record("artifacts/captioner") is None
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    done = ended(command, environment={"CUDA_VISIBLE_DEVICES": ""})
     assert done.stderr.count("Continuing the training that was stopped, from step") == 1
     assert read_record("artifacts/captioner")["steps"] == 200

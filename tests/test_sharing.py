@@ -1,8 +1,6 @@
 """Round trips through the small Hub, each client in a process of its own, as HF_ENDPOINT is read at import."""
 
 import json
-import os
-import subprocess
 import sys
 import zipfile
 
@@ -19,7 +17,7 @@ from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.paths import ROOT
 from tests.hub_server import HubServer
-from tests.toolbox import FAMILIES, four_lines
+from tests.toolbox import FAMILIES, ended, four_lines
 from tools import notebooks as tool
 
 TOKEN, OTHERS, WRONG = "hf_" + "madeUp" * 5, "hf_" + "another" * 4, "hf_" + "noneOfOurs" * 3
@@ -44,10 +42,7 @@ def surroundings(hub, home, token=TOKEN):
 def client(hub, folder, code, *, token=TOKEN):
     """Runs Python in `folder` and gives what it printed; no token may be in it, or in what it logged."""
     home = folder / f"home-{len(list(folder.glob('home-*')))}"
-    environment = os.environ | surroundings(hub, home, token)
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    run = ended([sys.executable, "-c", code], environment=surroundings(hub, home, token), cwd=folder)
     for secret in (TOKEN, OTHERS, WRONG):
         assert secret not in run.stdout + run.stderr
     return run.stdout

@@ -190,6 +190,17 @@ def test_the_four_lines_of_the_card_say_the_same(folder, pictures, tmp_path, mon
     assert capsys.readouterr().out.strip() == said.text
 
 
+def test_captions_are_drawn_in_every_family(captioner, pictures):
+    greedy, few = (caption_images(*captioner, pictures, max_new_tokens=9, **how) for how in ({}, {"top_p": 1e-6}))
+    assert [caption.text for caption in few] == [caption.text for caption in greedy]
+    assert [c.confidence for c in few] == pytest.approx([c.confidence for c in greedy], rel=1e-4)
+    first, again, other = (
+        [caption.text for caption in caption_images(*captioner, pictures, temperature=1, seed=i, max_new_tokens=9)]
+        for i in (1, 1, 2)
+    )
+    assert first == again != other
+
+
 def test_random_weights_can_be_asked_for(folder, captioner, pictures):
     fresh, processor = load_checkpoint(str(folder), random_weights=True)
     assert not fresh.training

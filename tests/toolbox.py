@@ -2,11 +2,15 @@
 
 import io
 import json
+import os
+import signal
 import struct
+import subprocess
 import zlib
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -45,6 +49,27 @@ END = "<|endoftext|>"
 ASKS = (
     "give ", "save ", "Make ", "make ", "check ", "copy ", "take ", "are read", "try ", "say ", "download ", "unpack ",
 )  # fmt: skip
+
+
+def ended(command, *, seconds=300, environment=(), cwd=None):
+    """A program of one thread that came to its end without an error, with what it printed.
+
+    One that does not end is stopped with all that it began, and the test fails with the stacks of all their threads.
+    """
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"} | dict(environment)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([str(part) for part in command], env=surroundings, cwd=cwd, **pipes) as begun:
+        try:
+            out, said = begun.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            hung = [psutil.Process(begun.pid), *psutil.Process(begun.pid).children(recursive=True)]
+            for process in hung[::-1]:  # the stacks of the youngest first
+                process.send_signal(signal.SIGABRT)
+            psutil.wait_procs(hung, timeout=10)
+            _, said = begun.communicate(timeout=10)
+            pytest.fail(f"{command} did not end in {seconds} seconds:\n{said[-8000:]}")
+    assert begun.returncode == 0, said[-2000:]
+    return subprocess.CompletedProcess(command, 0, out, said)
 
 
 def refusal(source, *named, load=load_image):

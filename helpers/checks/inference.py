@@ -1,4 +1,4 @@
-"""Checks of notebook 5: where a caption ends, how sure it is, and whether that tells right from wrong (AUROC)."""
+"""Checks of notebook 5: where a caption ends, confidence, whether it tells right from wrong (AUROC), top-p sampling."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -91,3 +91,63 @@ def check_auroc(auroc_of: Callable[[Sequence[float], Sequence[bool]], float]) ->
     ]
     shows = "A confidence that tells nothing gets 0.5; 1 is for one that sets every right answer above every wrong one."
     return tried(auroc_of, auroc, cases, shows, mistakes)
+
+
+@check
+def check_top_p(keep_top: Callable[[torch.Tensor, float], torch.Tensor]) -> Verdict:
+    """`keep_top(logits, top_p)`, float (vocabulary,): -inf for every token but the most probable, top_p together."""
+
+    def kept(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(logits, -math.inf).index_copy(0, tokens, logits[tokens])
+
+    def added(order: Callable[[torch.Tensor], torch.Tensor], over: int = 1) -> Callable[..., torch.Tensor]:
+        def keep(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+            below = logits.softmax(dim=-1)[order(logits)].cumsum(dim=-1) < top_p
+            return kept(logits, order(logits)[: int(below.sum()) + over])
+
+        return keep
+
+    def best_first(logits: torch.Tensor) -> torch.Tensor:
+        return logits.argsort(descending=True)
+
+    solution = added(best_first)
+    cases = [
+        (torch.tensor([0.1, 0.5, 0.05, 0.3, 0.05]).log(), 0.7),
+        (torch.tensor([0.02, 0.01, 0.97]).log() + 3, 0.9),  # the last alone has more
+        (torch.tensor([0.5, -2.0, 1.0, 3.0, -0.5, 2.5, 0.0, 1.5]), 0.5),
+        (torch.tensor([-4.0, -3.0, -6.0, -3.5, -5.0]), 0.99),  # all are kept
+        # Ten of these, where a bound that depends on the largest would keep all.
+        (torch.tensor([0.3, 0.2, *(0.059 - 0.002 * i for i in range(10))]).log(), 0.88),
+    ]
+    mistakes = [
+        (
+            added(best_first, over=0),
+            "Is the token that reaches top_p left out? Without it those kept have less than top_p, or none is kept.",
+        ),
+        (
+            lambda logits, top_p: logits.masked_fill(logits.softmax(dim=-1) < top_p, -math.inf),
+            "Did you compare each probability with top_p? It is their sum that counts.",
+        ),
+        (added(torch.argsort), "Did you begin with the least probable token?"),
+        (
+            added(lambda logits: torch.arange(len(logits))),
+            "Did you add in the order of the vocabulary? Begin with the most probable token.",
+        ),
+        (
+            lambda logits, top_p: solution(logits, top_p).sort(descending=True)[0],
+            "Are the logits still sorted? Each belongs to the place of its token.",
+        ),
+        (
+            lambda logits, top_p: logits.masked_fill(
+                solution(logits, top_p).sort(descending=True)[0].isinf(), -math.inf
+            ),
+            "Is what you keep still in sorted order? Put it back to the places of the tokens.",
+        ),
+        (lambda logits, top_p: solution(logits, top_p).softmax(dim=-1), "Are these probabilities? Give logits."),
+        (
+            lambda logits, top_p: kept(logits, logits.topk(math.ceil(top_p * len(logits)))[1]),
+            "Is this a share of the tokens? top_p is a share of the probability.",
+        ),
+    ]
+    shows = "Where the model is sure, one token may be all that is left; where it is in doubt, many are."
+    return tried(keep_top, solution, cases, shows, mistakes)

@@ -1,6 +1,6 @@
 """Pocket Creatures, the shipped data set: their attributes, the captions that name them, the pen that draws them."""
 
-from helpers.creatures.attributes import ATTRIBUTES, NO_ATTRIBUTES, attribute_columns
+from helpers.creatures.attributes import ATTRIBUTES, NO_ATTRIBUTES, attribute_columns, chosen_creature
 from helpers.creatures.captions import captions_of, random_creature
 from helpers.creatures.confusions import (
     Confusion,

@@ -16,6 +16,7 @@ from helpers.plotting.charts import (
 from helpers.plotting.confidence import plot_confidence
 from helpers.plotting.facts import plot_facts, plot_value_recall
 from helpers.plotting.figure import DescribedFigure
+from helpers.plotting.laboratory import plot_case, plot_values_named
 from helpers.plotting.learning import plot_learning_curve
 from helpers.plotting.mistakes import plot_confusions, plot_word_mistakes
 from helpers.plotting.pictures import plot_captioned_images, plot_gallery, plot_patches, plot_picture_pairs

@@ -44,7 +44,67 @@ def means_compared(confidence, right):
     return float(statistics.mean(sure) > statistics.mean(_wrong(confidence, right)))
 
 
+def _kept(logits, tokens):
+    left = torch.full_like(logits, -torch.inf)
+    left[tokens] = logits[tokens]
+    return left
+
+
+def stops_before_the_sum(logits, top_p):
+    sure, order = logits.softmax(-1).sort(descending=True)
+    return _kept(logits, order[sure.cumsum(-1) <= top_p])
+
+
+def in_the_order_of_the_vocabulary(logits, top_p):
+    return logits.masked_fill(logits.softmax(-1).cumsum(-1) > top_p, -torch.inf)
+
+
+def fills_in_place(logits, top_p):
+    sure, order = logits.softmax(-1).sort(descending=True)
+    logits[order[sure.cumsum(-1) - sure >= top_p]] = -torch.inf
+    return logits
+
+
+def left_sorted(logits, top_p):
+    best = logits.sort(descending=True)[0]
+    sure = best.softmax(-1)
+    return best.masked_fill(sure.cumsum(-1) - sure >= top_p, -torch.inf)
+
+
+def adds_logits(logits, top_p):
+    best, order = logits.sort(descending=True)
+    return _kept(logits, order[best.cumsum(-1) - best < top_p])
+
+
+def _right_so_far(logits, top_p):
+    sure, order = logits.softmax(-1).sort(descending=True)
+    return _kept(logits, order[sure.cumsum(-1) - sure < top_p])
+
+
 WRONG = {
+    "check_top_p": [
+        stops_before_the_sum,
+        in_the_order_of_the_vocabulary,
+        fills_in_place,
+        left_sorted,
+        adds_logits,
+        lambda logits, top_p: logits,
+        lambda logits, top_p: logits / top_p,
+        lambda logits, top_p: logits.masked_fill(logits.softmax(-1) < top_p, -torch.inf),
+        lambda logits, top_p: logits.masked_fill(logits.softmax(-1) < 1 - top_p, -torch.inf),
+        lambda logits, top_p: logits.masked_fill(
+            logits.softmax(-1) < (1 - top_p) * logits.softmax(-1).max(), -torch.inf
+        ),
+        lambda logits, top_p: logits.masked_fill(left_sorted(logits, top_p).isinf(), -torch.inf),
+        lambda logits, top_p: _kept(logits, logits.topk(2)[1]),
+        lambda logits, top_p: _kept(logits, logits.topk(math.ceil(top_p * len(logits)))[1]),
+        lambda logits, top_p: _right_so_far(logits, top_p).softmax(-1),
+        lambda logits, top_p: _right_so_far(logits, top_p).nan_to_num(neginf=0),
+        lambda logits, top_p: _right_so_far(logits, 1 - top_p),
+        lambda logits, top_p: _right_so_far(logits, 0.8),
+        lambda logits, top_p: _right_so_far(logits, top_p)[None],
+        lambda logits, top_p: torch.tensor([-torch.inf, -0.6931, -torch.inf, -1.204, -torch.inf]),
+    ],
     "check_until_end": [
         cuts_all_at_one_place,
         empties_in_place,

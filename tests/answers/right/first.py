@@ -9,6 +9,8 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.nn.functional import cross_entropy
 
+from helpers.creatures import facts_of
+
 
 def matching(columns, wanted):
     rows = []
@@ -127,6 +129,17 @@ def until_end(token_ids, end):
 def confidence_of(probabilities):
     logs = probabilities.log()
     return logs.mean().exp().item()
+
+
+def keep_top(logits, top_p):
+    probabilities, order = torch.sort(torch.softmax(logits, dim=0), descending=True)
+    total, kept = 0.0, []
+    for probability, token in zip(probabilities.tolist(), order.tolist(), strict=True):
+        kept.append(token)
+        total += probability
+        if total >= top_p:
+            break
+    return torch.tensor([x if i in kept else -math.inf for i, x in enumerate(logits.tolist())])
 
 
 def auroc(confidence, right):
@@ -286,6 +299,30 @@ def recall_lost(before, after, true, value):
     return sum(b == value for b, _ in there) / len(there) - sum(a == value for _, a in there) / len(there)
 
 
+def contradictions(captions, creatures):
+    found = []
+    for i in range(len(captions)):
+        for part, value in facts_of(captions[i]).named:
+            if creatures[i][part] != value:
+                found.append(i)
+                break
+    return found
+
+
+def never_named(captions, truth):
+    missing = []
+    for part, values in truth.items():
+        for value in sorted(set(values) - {"none", "plain"}):
+            own = [caption for caption, there in zip(captions, values, strict=True) if there == value]
+            if not any((part, value) in facts_of(caption).named for caption in own):
+                missing.append((part, value))
+    return missing
+
+
+def leaked(train, test):
+    return [i for i, one in enumerate(test) if any(np.array_equal(np.array(one), np.array(other)) for other in train)]
+
+
 ANSWERS = {
     "check_lora_numbers": lora_numbers,
     "check_apart": ways_apart,
@@ -313,6 +350,7 @@ ANSWERS = {
     "check_until_end": until_end,
     "check_confidence": confidence_of,
     "check_auroc": auroc,
+    "check_top_p": keep_top,
     "check_least_sure": least_sure,
     "check_named_share": named_share,
     "check_top_patch": top_patch,
@@ -331,4 +369,8 @@ ANSWERS = {
     "check_logits_of": logits_of,
     "check_loss_of": loss_of,
     "check_write": write,
+    "check_diagnosis": ({"A": 6, "B": 5, "C": 2, "D": 7, "E": 1, "F": 3},),
+    "check_contradictions": contradictions,
+    "check_never_named": never_named,
+    "check_leaked": leaked,
 }

@@ -1,5 +1,6 @@
 """Right answers to all exercises, as they come to mind."""
 
+import hashlib
 import math
 import random
 import re
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.functional import cross_entropy, gelu
+from transformers import TopPLogitsWarper
 
 from helpers.by_hand import linear
+from helpers.creatures import facts_of, value_recall
 
 
 def matching(columns, wanted):
@@ -147,6 +150,10 @@ def until_end(token_ids, end):
 
 def confidence_of(probabilities):
     return probabilities.log().mean().exp().item()
+
+
+def keep_top(logits, top_p):
+    return TopPLogitsWarper(top_p)(None, logits[None])[0]
 
 
 def auroc(confidence, right):
@@ -305,6 +312,25 @@ def forgotten(before, after, true, value):
     return (np.array(before)[asked] == value).mean() - (np.array(after)[asked] == value).mean()
 
 
+def contradictions(captions, creatures):
+    pairs = zip(captions, creatures, strict=True)
+    return [row for row, (text, one) in enumerate(pairs) if not set(facts_of(text).named) <= set(one.items())]
+
+
+def never_named(captions, truth):
+    recall = value_recall(captions, truth)
+    return {fact for fact, (named, _) in recall.items() if named == 0}
+
+
+def leaked(train, test):
+    prints = {hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest() for picture in train}
+    found = []
+    for place, picture in enumerate(test):
+        if hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest() in prints:
+            found.append(place)
+    return found
+
+
 ANSWERS = {
     "check_lora_numbers": adapter_size,
     "check_apart": no_overlap,
@@ -329,6 +355,7 @@ ANSWERS = {
     "check_until_end": until_end,
     "check_confidence": confidence_of,
     "check_auroc": auroc,
+    "check_top_p": keep_top,
     "check_least_sure": least_sure,
     "check_named_share": named_share,
     "check_top_patch": top_patch,
@@ -347,4 +374,8 @@ ANSWERS = {
     "check_logits_of": logits_of,
     "check_loss_of": loss_of,
     "check_write": write,
+    "check_diagnosis": ({"F": 3, "E": 1, "D": 7, "C": 2, "B": 5, "A": 6}, 9),
+    "check_contradictions": contradictions,
+    "check_never_named": never_named,
+    "check_leaked": leaked,
 }

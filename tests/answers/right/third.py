@@ -1,5 +1,6 @@
 """Right answers in less usual ways."""
 
+import collections
 import functools
 import heapq
 import re
@@ -10,10 +11,11 @@ import scipy.spatial
 import scipy.stats
 import torch
 import torch.nn.functional as F
-from PIL import ImageOps
+from PIL import ImageChops, ImageOps
 
 from helpers import by_hand
 from helpers.by_hand import linear
+from helpers.creatures import facts_of, judge
 
 
 def matching_items(columns, wanted):
@@ -117,6 +119,12 @@ def until_iter(token_ids, end):
 
 def confidence_statistics(probabilities):
     return statistics.geometric_mean(probabilities.tolist())
+
+
+def keep_top_by_mass_above(logits, top_p):
+    p = logits.exp() / logits.exp().sum()
+    above = (p[None, :] * (p[None, :] > p[:, None])).sum(dim=1)  # the probability of all that are more probable
+    return torch.where(above < top_p, logits, torch.full_like(logits, float("-inf")))
 
 
 def auroc_mann_whitney(confidence, right):
@@ -248,6 +256,27 @@ def less_recall(before, after, true, value):
     return change / true.count(value)
 
 
+def contradictions_judge(captions, creatures):
+    judged = [judge(*pair) for pair in zip(captions, creatures, strict=True)]
+    named = [facts_of(caption).named for caption in captions]
+    return [i for i, each in enumerate(judged) if each.right < len(named[i])]
+
+
+def never_named_counts(captions, truth):
+    said = collections.Counter()
+    for row, caption in enumerate(captions):
+        for part, value in facts_of(caption).named:
+            said[part, value] += truth[part][row] == value if part in truth else 0
+    return tuple({(p, v) for p in truth for v in truth[p] if v not in ("none", "plain") and not said[p, v]})
+
+
+def leaked_differences(train, test):
+    def same(one, other):
+        return one.size == other.size and ImageChops.difference(one, other).getbbox() is None
+
+    return [place for place, one in enumerate(test) if any(same(one, other) for other in train)]
+
+
 ANSWERS = {
     "check_lora_numbers": low_rank_count,
     "check_apart": bands_apart,
@@ -270,6 +299,7 @@ ANSWERS = {
     "check_until_end": until_iter,
     "check_confidence": confidence_statistics,
     "check_auroc": auroc_mann_whitney,
+    "check_top_p": keep_top_by_mass_above,
     "check_least_sure": sure_nsmallest,
     "check_named_share": named_findall,
     "check_top_patch": top_unravel,
@@ -293,4 +323,8 @@ ANSWERS = {
         "a drawing of a square red creature with pointy ears and a frown",
         "with a smile and long ears, a round creature, all green",
     ),
+    "check_diagnosis": (dict(zip("ABCDEF", np.array([6, 5, 2, 7, 1, 3]), strict=True)),),
+    "check_contradictions": contradictions_judge,
+    "check_never_named": never_named_counts,
+    "check_leaked": leaked_differences,
 }
