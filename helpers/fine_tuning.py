@@ -31,7 +31,7 @@ COMBINATION = {"tail": "curly", "mouth": "frown"}  # each alone is there
 TRAIN, VALIDATION = 800, 100
 SCORES = ("eval_right", "eval_wrong", "eval_left_out", "eval_invented", "eval_wer")  # what `order` goes by
 CHOSEN_AT = {"pictures": 100, "seed": 0, "steps": STEPS}  # where each way's learning rate was chosen
-# Whether equal steps are what holds random weights back: five times as many, on the most pictures.
+# Whether few steps are what holds a way back: five times as many, on the most pictures.
 LONGER = {"pictures": TRAIN, "seed": 0, "steps": 5 * STEPS}
 TEST = {"ordinary": 300, "combination": 100, "value": 100}  # groups of the test pictures, in this order
 

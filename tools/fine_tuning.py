@@ -52,7 +52,7 @@ def measure() -> None:
     for seed in SEEDS:
         for size in SIZES:
             rows([training(way, size, seed, rate) for way, rate in rates.items()], f"{size} pictures, seed {seed}")
-    for way in ("decoder alone", "random decoder", "from scratch"):
+    for way in WAYS:
         rows([training(way, rate=rates[way], **LONGER)], f"{way}: longer", LONGER["steps"])
 
 
