@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from helpers.checks import check_diagnosis, diagnosis
-from helpers.checks.diagnosis import HALLMARKS, speaks
-from helpers.faults import FAULTS, HEALTHY
-from helpers.laboratory import measured_rows
-from helpers.symptoms import (
+from helpers.checks import check_diagnosis
+from helpers.experiments.faults import FAULTS, HEALTHY
+from helpers.experiments.hallmarks import HALLMARKS, speaks
+from helpers.experiments.laboratory import measured_rows
+from helpers.experiments.symptoms import (
     CASES,
     SHOWN,
     contradicts,
@@ -133,4 +133,4 @@ def test_answers_may_come_one_by_one():
 
 def test_every_fault_has_a_hallmark_of_its_own():
     assert HALLMARKS.keys() == FAULTS.keys()
-    assert len({hallmark.expected for hallmark in diagnosis.HALLMARKS.values()}) == len(FAULTS)
+    assert len({hallmark.expected for hallmark in HALLMARKS.values()}) == len(FAULTS)

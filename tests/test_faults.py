@@ -8,9 +8,9 @@ from textwrap import dedent
 import pytest
 import torch
 
-from helpers import faults
+from helpers.experiments import faults
+from helpers.experiments.faults import FAULTS, HEALTHY, LENGTH, MISSING, PICTURES, FaultyTrainer, line
 from helpers.families import load_checkpoint
-from helpers.faults import FAULTS, HEALTHY, LENGTH, MISSING, PICTURES, FaultyTrainer, line
 from helpers.training import caption_loss
 from helpers.transforms import IGNORED, CaptionCollator, CaptionTransform, prepare_pictures
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from helpers import fine_tuning as module
 from helpers.creatures import ATTRIBUTES, UNSEEN, key_of
 from helpers.creatures.fresh import is_reserved
-from helpers.fine_tuning import (
+from helpers.experiments import fine_tuning as module
+from helpers.experiments.fine_tuning import (
     MEASURED,
     SETTINGS,
     STEPS,
@@ -28,9 +28,9 @@ from helpers.fine_tuning import (
     told_apart,
     trial,
 )
+from helpers.experiments.trials import made_from, read_rows
+from helpers.experiments.ways import WAYS
 from helpers.metrics import paired_difference
-from helpers.trials import made_from, read_rows
-from helpers.ways import WAYS
 from tools import fine_tuning as tool
 
 

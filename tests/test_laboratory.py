@@ -6,11 +6,11 @@ from itertools import product
 import pytest
 from tqdm import tqdm
 
-from helpers import faults, laboratory
-from helpers.faults import FAULTS, HEALTHY
-from helpers.laboratory import MEASURED, laboratory_origin, measured_rows, run_laboratory, train_with
+from helpers.experiments import faults, laboratory
+from helpers.experiments.faults import FAULTS, HEALTHY
+from helpers.experiments.laboratory import MEASURED, laboratory_origin, measured_rows, run_laboratory, train_with
+from helpers.experiments.symptoms import contradicts, creature_at
 from helpers.plotting.laboratory import LOSSES
-from helpers.symptoms import contradicts, creature_at
 from tools import laboratory as tool
 
 

@@ -5,11 +5,11 @@ from itertools import product
 
 import pytest
 
-from helpers import learning_curve as module
-from helpers import trials
 from helpers.errors import DataError
-from helpers.learning_curve import MEASURED, learning_curve, measured_curve, reading, spans
-from helpers.trials import made_from
+from helpers.experiments import learning_curve as module
+from helpers.experiments import trials
+from helpers.experiments.learning_curve import MEASURED, learning_curve, measured_curve, reading, spans
+from helpers.experiments.trials import made_from
 from tools import curve as tool
 
 

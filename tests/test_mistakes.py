@@ -28,11 +28,11 @@ from helpers.calibration import auroc
 from helpers.captioner import load_or_train, save_captioner
 from helpers.data import load_captions
 from helpers.errors import CaptioningError, enough_memory
+from helpers.experiments.learning_curve import learning_curve
 from helpers.families import load_checkpoint, load_processor
 from helpers.folder import caption_folder
 from helpers.hub import share
 from helpers.inference import Caption, caption_images
-from helpers.learning_curve import learning_curve
 from helpers.metrics import decode
 from helpers.notebook import serve_folder
 from helpers.paths import ROOT, resolve

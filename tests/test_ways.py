@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from helpers.creatures import fresh_split
+from helpers.experiments.ways import WAYS, Held, begin
 from helpers.families import load_checkpoint, vision_encoder_of
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
-from helpers.ways import WAYS, Held, begin
 
 SETTINGS = Settings.tiny().with_changes(epochs=2, batch_size=2, warmup=0, output="artifacts/way")
 KEPT = ("git.image_encoder.", "git.visual_projection.")

@@ -9,7 +9,7 @@ from datasets.utils.logging import disable_progress_bar
 
 from helpers.creatures.example import own_caption
 from helpers.data import load_captions
-from helpers.learning_curve import MEASURED, learning_curve
+from helpers.experiments.learning_curve import MEASURED, learning_curve
 from helpers.settings import Settings
 
 SIZES = (25, 80, 250, 800)  # the example folder has 81

@@ -7,9 +7,9 @@ delete the file. It takes about 40 minutes of one core.
 import torch
 from datasets.utils.logging import disable_progress_bar
 
-from helpers.fine_tuning import CHOSEN_AT, LONGER, MEASURED, SETTINGS, STEPS, best_rate, laboratory, trial
-from helpers.trials import Row, made_from, run_trials
-from helpers.ways import WAYS
+from helpers.experiments.fine_tuning import CHOSEN_AT, LONGER, MEASURED, SETTINGS, STEPS, best_rate, laboratory, trial
+from helpers.experiments.trials import Row, made_from, run_trials
+from helpers.experiments.ways import WAYS
 
 SIZES = (24, 100, 800)
 SEEDS = (0, 1, 2)

@@ -8,8 +8,8 @@ import torch
 from datasets.utils.logging import disable_progress_bar
 
 from helpers.data import load_captions
-from helpers.faults import SETTINGS
-from helpers.laboratory import run_laboratory
+from helpers.experiments.faults import SETTINGS
+from helpers.experiments.laboratory import run_laboratory
 
 SEEDS = (0, 1, 2)
 

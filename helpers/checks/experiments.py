@@ -57,6 +57,8 @@ def check_apart(apart: Callable[[Intervals, Intervals], bool]) -> Verdict:
     cases = [(far, high), (high, far), (far, near), (near, far), (wide, far), (far, wide), (split, [(0.45, 0.55)])]
     cases += [(near, high), ([(0.2, 0.3)], [(0.1, 0.25)] * 3), (high, split)]
     cases += [([(0.5, 0.52), (0.51, 0.53)], [(0.54, 0.55)]), ([(0.0, 0.1), (0.05, 0.62)], [(0.6, 0.9)])]
+    # Ends that touch; a seed with the lowest low and the highest high; seeds in no order.
+    cases += [([(0.1, 0.3)], [(0.3, 0.5)]), (wide, [(0.5, 0.9)]), ([(0.3, 0.4), (0.1, 0.2)], [(0.21, 0.25)])]
     mistakes = [
         (lambda a, b: not solution(a, b), "Did you answer whether they overlap? Asked is whether they do not."),
         (lambda a, b: mean(a) != mean(b), "Did you compare means? Ask whether the intervals meet."),
@@ -101,6 +103,7 @@ def check_recall_lost(lost: Callable[[list[str], list[str], list[str], str], flo
         (*texts("blue blue none red blue", "green blue red red none", "blue blue blue red green"), "blue"),
         (*texts("none pink none pink", "pink pink red pink", "pink pink red blue"), "pink"),
         (*texts("red blue gray red", "blue none gray none", "red blue gray red"), "red"),
+        (*texts("blue red red", "red red blue", "blue blue red"), "blue"),
     ]
     mistakes = [
         (lambda b, a, t, v: solution(a, b, t, v), "Did you swap before and after? What is lost counts above zero."),

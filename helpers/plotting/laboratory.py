@@ -34,7 +34,7 @@ def plot_case(row: Row, healthy: Row, said: Shown, learnt: Shown, *, title: str)
     """A training's loss and captions right beside a healthy one's, what it says, and what it finds hard to learn.
 
     Args:
-        row: of `helpers.laboratory`.
+        row: of `helpers.experiments.laboratory`.
         healthy: another one, drawn in gray; where it is the same one, it is drawn once.
         said: test pictures, each with its caption by the model.
         learnt: training pictures, each with its caption from the data set and that caption's loss.

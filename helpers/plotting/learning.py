@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from helpers.learning_curve import spans
+from helpers.experiments.learning_curve import spans
+from helpers.experiments.trials import Row
 from helpers.metrics import METRICS
 from helpers.plotting.figure import BLUE, GRAY, GREEN, DescribedFigure, new_figure, some, styled
-from helpers.trials import Row
 
 LOOKS = {"nearest picture": (GRAY, "s", "--"), "trained": (BLUE, "o", "-")}  # the captioner lies on top
 

@@ -57,6 +57,9 @@ WRONG = {
         lambda first, second: not meet(band(first, max, min), band(second, max, min)),
         lambda first, second: abs(middle(first) - middle(second)) > 0.3,
         lambda first, second: not band(first)[0] <= middle(second) <= band(first)[1],
+        lambda first, second: min(first)[0] > max(second)[1] or min(second)[0] > max(first)[1],
+        lambda first, second: first[0][0] > second[-1][1] or second[0][0] > first[-1][1],
+        lambda first, second: band(first)[0] >= band(second)[1] or band(second)[0] >= band(first)[1],
         lambda first, second: True,
         lambda first, second: "apart",
     ],
@@ -71,6 +74,7 @@ WRONG = {
         lambda before, after, true, value: lost(recall)(before, after, true, value) / recall(before, true, value),
         lambda before, after, true, value: (before.count(value) - after.count(value)) / true.count(value),
         lambda before, after, true, value: max(0, lost(recall)(before, after, true, value)),
+        lambda before, after, true, value: lost(hits)(before, after, true, value) / before.count(value),
         lambda before, after, true, value: 1 / 3,
     ],
 }

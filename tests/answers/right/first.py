@@ -132,14 +132,16 @@ def confidence_of(probabilities):
 
 
 def keep_top(logits, top_p):
-    probabilities, order = torch.sort(torch.softmax(logits, dim=0), descending=True)
-    total, kept = 0.0, []
-    for probability, token in zip(probabilities.tolist(), order.tolist(), strict=True):
-        kept.append(token)
-        total += probability
+    probabilities = logits.softmax(dim=-1)
+    values, places = probabilities.sort(descending=True)
+    kept = torch.full_like(logits, float("-inf"))
+    total = 0.0
+    for value, place in zip(values.tolist(), places.tolist(), strict=False):
+        kept[place] = logits[place]
+        total = total + value
         if total >= top_p:
             break
-    return torch.tensor([x if i in kept else -math.inf for i, x in enumerate(logits.tolist())])
+    return kept
 
 
 def auroc(confidence, right):
@@ -283,44 +285,64 @@ def write(next_logits, start, end, longest):
 
 
 def lora_numbers(rank, inputs, outputs):
-    a = rank * inputs
-    b = outputs * rank
-    return a + b
+    return rank * inputs + outputs * rank
 
 
 def ways_apart(first, second):
-    if min(low for low, _ in first) > max(high for _, high in second):
-        return True
-    return max(high for _, high in first) < min(low for low, _ in second)
+    low1 = min(low for low, high in first)
+    high1 = max(high for low, high in first)
+    low2 = min(low for low, high in second)
+    high2 = max(high for low, high in second)
+    return low1 > high2 or low2 > high1
 
 
 def recall_lost(before, after, true, value):
-    there = [(b, a) for b, a, t in zip(before, after, true, strict=True) if t == value]
-    return sum(b == value for b, _ in there) / len(there) - sum(a == value for _, a in there) / len(there)
+    asked = 0
+    hits_before = 0
+    hits_after = 0
+    for i in range(len(true)):
+        if true[i] == value:
+            asked = asked + 1
+            if before[i] == value:
+                hits_before = hits_before + 1
+            if after[i] == value:
+                hits_after = hits_after + 1
+    return (hits_before - hits_after) / asked
 
 
 def contradictions(captions, creatures):
-    found = []
-    for i in range(len(captions)):
-        for part, value in facts_of(captions[i]).named:
-            if creatures[i][part] != value:
-                found.append(i)
+    rows = []
+    for row in range(len(captions)):
+        for part, value in facts_of(captions[row]).named:
+            if creatures[row][part] != value:
+                rows.append(row)
                 break
-    return found
+    return rows
 
 
 def never_named(captions, truth):
-    missing = []
-    for part, values in truth.items():
-        for value in sorted(set(values) - {"none", "plain"}):
-            own = [caption for caption, there in zip(captions, values, strict=True) if there == value]
-            if not any((part, value) in facts_of(caption).named for caption in own):
-                missing.append((part, value))
-    return missing
+    there_all = set()
+    named_all = set()
+    for row in range(len(captions)):
+        there = set()
+        for part, values in truth.items():
+            if values[row] not in ("none", "plain"):
+                there.add((part, values[row]))
+        named = set(facts_of(captions[row]).named)
+        there_all = there_all | there
+        named_all = named_all | (there & named)
+    return there_all - named_all
 
 
 def leaked(train, test):
-    return [i for i, one in enumerate(test) if any(np.array_equal(np.array(one), np.array(other)) for other in train)]
+    seen = set()
+    for picture in train:
+        seen.add((picture.size, picture.tobytes()))
+    places = []
+    for i in range(len(test)):
+        if (test[i].size, test[i].tobytes()) in seen:
+            places.append(i)
+    return places
 
 
 ANSWERS = {

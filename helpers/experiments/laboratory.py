@@ -9,8 +9,7 @@ import torch
 from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
 
-from helpers.families import load_checkpoint
-from helpers.faults import (
+from helpers.experiments.faults import (
     FAULTS,
     HEALTHY,
     MISSING,
@@ -22,10 +21,11 @@ from helpers.faults import (
     rate,
     rate_too_high,
 )
+from helpers.experiments.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
+from helpers.families import load_checkpoint
 from helpers.metrics import decode
 from helpers.paths import ROOT
 from helpers.transforms import CaptionTransform, prepare_pictures
-from helpers.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
 
 MEASURED = ROOT / "docs" / "laboratory.json"  # by `python -m tools.laboratory`
 STEPS = 156  # the epochs of `SETTINGS` on `PICTURES`; every training makes as many

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from helpers.baselines import nearest_captions
 from helpers.errors import DataError
+from helpers.experiments.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.metrics import METRICS, score
@@ -18,7 +19,6 @@ from helpers.paths import ROOT, resolve
 from helpers.reading.given import own_splits
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
-from helpers.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
 
 MEASURED = ROOT / "docs" / "learning-curve.json"  # by `python -m tools.curve`
 

@@ -11,16 +11,16 @@ from tqdm.auto import tqdm
 from helpers.baselines import nearest_captions
 from helpers.creatures import ATTRIBUTES, attribute_columns, attributes_of, fact_counts, fresh_creatures, key_of
 from helpers.creatures.fresh import drawn
+from helpers.experiments.learning_curve import spans
+from helpers.experiments.trials import Row, epochs_for, read_rows, train_quietly
+from helpers.experiments.ways import WAYS, Held, begin
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
-from helpers.learning_curve import spans
 from helpers.metrics import wilson_interval
 from helpers.paths import ROOT
 from helpers.resuming import kept_row, order
 from helpers.settings import Settings
 from helpers.training import CaptionTrainer
-from helpers.trials import Row, epochs_for, read_rows, train_quietly
-from helpers.ways import WAYS, Held, begin
 
 MEASURED = ROOT / "docs" / "fine-tuning.json"  # by `python -m tools.fine_tuning`
 STEPS = 150  # of every training, however many pictures it has: three passes over the most

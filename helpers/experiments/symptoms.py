@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from datasets import DatasetDict
 
 from helpers.creatures import attribute_columns, fact_counts, facts_of, value_recall
-from helpers.faults import FAULTS, HEALTHY
-from helpers.trials import Row
+from helpers.experiments.faults import FAULTS, HEALTHY
+from helpers.experiments.trials import Row
 
 CASES = "ABCDEF"
 FEWEST = 20  # pictures that have a value: of fewer, chance decides

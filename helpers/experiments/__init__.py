@@ -1,0 +1,1 @@
+"""Experiments: many trainings compared. Learning curves, the laboratory of faults, ways to fine-tune."""
