@@ -160,7 +160,7 @@ def test_the_shipped_rows_are_whole_and_of_these_pictures_weights_and_settings(d
     places = {name: [(row["pictures"], row["seed"]) for row in rows[name]] for name in rows}
     for name in (*WAYS, "nearest picture"):
         assert places.pop(name) == list(product(tool.SIZES, tool.SEEDS))
-    longer = [f"{way}, 750 steps" for way in ("decoder alone", "random decoder", "from scratch")]
+    longer = [f"{way}, 750 steps" for way in WAYS]
     assert places == {"base": [(0, 0)]} | {name: [(800, 0)] for name in longer}
     for way in WAYS:
         rates = [row["learning_rate"] for row in rate_trials(read_rows(MEASURED), way)]

@@ -19,9 +19,7 @@ from helpers.plotting.figure import (
     styled,
 )
 
-Spans = Mapping[
-    int, tuple[float, float, float]
-]  # training pictures → as `learning_curve.spans` gives it
+Spans = Mapping[int, tuple[float, float, float]]  # training pictures → as `learning_curve.spans` gives it
 LOOKS = (
     (BLUE, "o", "-"),
     (ORANGE, "s", "-"),
