@@ -206,9 +206,12 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
         assert told_apart(*(bands(rows[way], right)[size] for way in ("decoder alone", "random decoder")))
     named = {way: bands(rows[way], new)[800][1] for way in WAYS}
     assert named["decoder alone"] < min(named["everything"], named["LoRA"])
-    assert share(rows["decoder alone, 750 steps"][0], new) > named["everything"]
-    random, alone = (share(rows[f"{way}, 750 steps"][0], right) for way in ("random decoder", "decoder alone"))
-    assert bands(rows["decoder alone"], right)[800][1] < random < alone
+    longer = {way: share(rows[f"{way}, 750 steps"][0], new) for way in WAYS}
+    assert longer["decoder alone"] < 0.8
+    assert min(longer["everything"], longer["LoRA"]) > 0.95
+    after = {way: share(rows[f"{way}, 750 steps"][0], right) for way in WAYS}
+    assert bands(rows["decoder alone"], right)[800][1] < after["random decoder"] < after["decoder alone"]
+    assert after["decoder alone"] + 0.2 < min(after["everything"], after["LoRA"])
     for name in ("base", *WAYS):
         old, fresh = (bands(rows[name], partial(both, group=group)) for group in ("ordinary", "combination"))
         assert all((fresh[size][1] < old[size][1]) == (name != "base") for size in old), name
@@ -218,7 +221,8 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
         for name in rows
         if name.endswith("750 steps")
     }
-    assert falls["random decoder, 750 steps"] == min(falls.values())
+    assert max(falls[f"{way}, 750 steps"] for way in ("everything", "LoRA")) < 0.01
+    assert max(falls, key=falls.get) == "decoder alone, 750 steps"
     pairs = zip(rows["LoRA"], rows["everything"], strict=True)
     gaps = [
         [np.array([each[0] for a in answers(row) if (each := both(a, "combination"))]) for row in pair]
