@@ -188,6 +188,17 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
         facts = [(part, answer.creature[part]) for part in ATTRIBUTES if answer.group == "ordinary"]
         return [answer.said[part] == value for part, value in facts if (part, value) in UNSEEN]
 
+    def seen(answer):
+        facts = [(part, answer.creature[part]) for part in dict(UNSEEN) if answer.group == "ordinary"]
+        return [answer.said[part] == value for part, value in facts if value != "none" and (part, value) not in UNSEEN]
+
+    def other_colors(answer):
+        colors = [(part, answer.creature[part]) for part in ("color", "second_color")]
+        kept = [
+            (part, value) for part, value in colors if value not in ("none", "blue") and (part, value) not in UNSEEN
+        ]
+        return [answer.said[part] == value for part, value in kept]
+
     def both(answer, group):
         known = answer.group == group and answer.creature["tail"] != "none" and answer.creature["mouth"] != "open"
         return [all(answer.said[part] == answer.creature[part] for part in ("tail", "mouth"))] if known else []
@@ -196,6 +207,10 @@ def test_what_notebook_10_says_is_in_the_shipped_rows():
     assert share(rows["base"][0], blue) > 0.4
     assert max(share(row, blue) for way in WAYS for row in rows[way]) <= 0.01
     assert not any(share(row, blue) for row in rows["LoRA"])
+    before = share(rows["base"][0], other_colors)
+    for way in WAYS:
+        assert all((mean > before) == (way != "from scratch") for _, mean, _ in bands(rows[way], other_colors).values())
+    assert told_apart(bands(rows["from scratch"], seen)[24], bands(rows["from scratch"], new)[24])
     few = {way: bands(rows[way], right)[24][1] for way in WAYS}
     assert max(few, key=few.get) == "decoder alone"
     for pair in zip(rows["decoder alone"][:3], rows["everything"][:3], strict=True):
