@@ -177,5 +177,6 @@ class CaptionTrainer(Trainer):
         values = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
         with resumable(self, fresh=at is None), enough_memory("training", **values), low_rank(self):
             output = super().train(at and str(at), **kwargs)
-            say_if_worse(self.state.log_history)
+            if self.args.load_best_model_at_end:
+                say_if_worse(self.state.log_history)
             return output

@@ -1,5 +1,3 @@
-import os
-import subprocess
 import sys
 import weakref
 from pathlib import Path
@@ -10,6 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from helpers import errors
 from helpers.errors import CaptioningError, MemoryShortage, enough_memory, first_line, is_memory_error, without_tokens
 from helpers.paths import ROOT
+from tests.toolbox import ended
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CaptioningError)]
 
@@ -100,8 +99,7 @@ for room in map(int, sys.argv[1:]):
 # Which of its words torch says depends on whether a tensor or the code for it was the first to find no room.
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells a process its address space")
 def test_all_that_torch_says_of_a_lack_of_memory_is_understood():
-    command, environment = [sys.executable, "-c", NO_ROOM, "0", "1000000"], os.environ | {"OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    run = ended([sys.executable, "-c", NO_ROOM, "0", "1000000"], cwd=ROOT, seconds=120)
     assert run.stdout.splitlines() == ["no room"] * 2, run.stderr[-1000:]
 
 

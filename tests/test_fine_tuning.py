@@ -20,15 +20,14 @@ from helpers.experiments.fine_tuning import (
     bands,
     best_rate,
     compared,
+    drawn_splits,
     group_of,
     heard,
-    laboratory,
-    pictures_of,
     rate_trials,
     told_apart,
     trial,
 )
-from helpers.experiments.trials import made_from, read_rows
+from helpers.experiments.trials import made_from, read_rows, some_pictures
 from helpers.experiments.ways import WAYS
 from helpers.metrics import paired_difference
 from tools import fine_tuning as tool
@@ -36,7 +35,7 @@ from tools import fine_tuning as tool
 
 @pytest.fixture(scope="module")
 def drawn():
-    return laboratory()
+    return drawn_splits()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def test_test_creatures_are_of_three_groups_and_nobody_has_seen_them(creatures):
 
 def test_of_one_seed_the_larger_choice_holds_the_smaller_one(drawn):
     few, more, other = (
-        {tuple(captions) for captions in pictures_of(drawn["train"], *each)["captions"]}
+        {tuple(captions) for captions in some_pictures(drawn["train"], *each)["captions"]}
         for each in ((24, 1), (100, 1), (24, 2))
     )
     assert few < more
@@ -136,7 +135,7 @@ def test_a_rate_is_looked_for_until_the_best_is_in_the_middle(monkeypatch):
             key | {"validation": scores(-abs(key.get("learning_rate", 0) - best.get(key["way"], 3e-3)))} for key in keys
         ]
 
-    monkeypatch.setattr(tool, "laboratory", dict)
+    monkeypatch.setattr(tool, "drawn_splits", dict)
     monkeypatch.setattr(tool, "made_from", lambda *_: {})
     monkeypatch.setattr(tool, "trial", lambda *_: None)
     monkeypatch.setattr(tool, "run_trials", run_trials)

@@ -1,7 +1,6 @@
 import hashlib
 import os
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from helpers.families import load_checkpoint
 from helpers.paths import ROOT
 from helpers.reading import locate as places
 from helpers.reading.locate import fingerprint_of_weights, locate
+from tests.toolbox import ended
 
 
 def refused(name, kind="model"):
@@ -196,14 +196,7 @@ def test_with_a_network_that_swallows_everything_a_name_fails_within_ten_seconds
             "HF_HUB_OFFLINE": "0",
             "HF_HOME": str(tmp_path),
         }
-        run = subprocess.run(
-            [sys.executable, "-c", ASK],
-            cwd=ROOT,
-            env={**os.environ, **told},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        run = ended([sys.executable, "-c", ASK], cwd=ROOT, environment=told, seconds=120)
     lines = [line.partition("|") for line in run.stdout.splitlines()]
     assert len(lines) == 2, run.stderr
     for seconds, _, sentence in lines:

@@ -7,7 +7,7 @@ delete the file. It takes about 40 minutes of one core.
 import torch
 from datasets.utils.logging import disable_progress_bar
 
-from helpers.experiments.fine_tuning import CHOSEN_AT, LONGER, MEASURED, SETTINGS, STEPS, best_rate, laboratory, trial
+from helpers.experiments.fine_tuning import CHOSEN_AT, LONGER, MEASURED, SETTINGS, STEPS, best_rate, drawn_splits, trial
 from helpers.experiments.trials import Row, made_from, run_trials
 from helpers.experiments.ways import WAYS
 
@@ -24,7 +24,7 @@ def training(way: str, pictures: int, seed: int, rate: float, steps: int = STEPS
 
 def measure() -> None:
     """Runs what the file lacks: for each way the learning rate first, then all sizes and seeds."""
-    dataset = laboratory()
+    dataset = drawn_splits()
     origin, run = made_from(SETTINGS, dataset), trial(SETTINGS, dataset)
 
     def rows(keys: list[dict[str, object]], title: str, steps: int = STEPS) -> list[Row]:

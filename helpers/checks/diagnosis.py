@@ -15,7 +15,7 @@ from helpers.data import load_captions
 from helpers.experiments.faults import FAULTS, SETTINGS
 from helpers.experiments.hallmarks import HALLMARKS, speaks
 from helpers.experiments.laboratory import measured_rows
-from helpers.experiments.symptoms import CASES, Symptoms, drawn, healthy_beside, symptoms
+from helpers.experiments.symptoms import CASES, Symptoms, contradicts, drawn, healthy_beside, symptoms
 
 OBJECTS = "Did you compare objects? A picture that was stored and read again is another object with the same pixels."
 
@@ -62,7 +62,7 @@ def check_contradictions(contradictions: Callable[[list[str], list[dict[str, str
 
     def solution(captions: list[str], creatures: list[dict[str, str]]) -> list[int]:
         pairs = enumerate(zip(captions, creatures, strict=True))
-        return [i for i, (text, one) in pairs if any(one[part] != value for part, value in facts_of(text).named)]
+        return [i for i, (text, one) in pairs if contradicts(text, one)]
 
     red = {"color": "red", "ears": "long", "tail": "none"}
     blue = {"color": "blue", "ears": "none", "tail": "spiky"}

@@ -3,7 +3,6 @@
 A fault is a pair of functions that do the same thing rightly and wrongly. All else is the course's own training.
 """
 
-import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -152,15 +151,6 @@ class FaultyTrainer(CaptionTrainer):
         super().__init__(model, processor, splits, settings.with_changes(learning_rate=line(fault, rate)()))
         self.pad = tokenizer_of(processor).pad_token_id
         self.args.save_strategy, self.args.load_best_model_at_end = "no", False
-
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains, without a word on the best step: the last one is kept."""
-        said = logging.getLogger("helpers.resuming")
-        said.disabled = True
-        try:
-            return super().train(*args, **kwargs)
-        finally:
-            said.disabled = False
 
     def token_losses(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Pairs:
         """The loss at each position and whether it counts: float in nats, and bool; (batch, positions) both."""

@@ -12,7 +12,7 @@ from helpers.baselines import nearest_captions
 from helpers.creatures import ATTRIBUTES, attribute_columns, attributes_of, fact_counts, fresh_creatures, key_of
 from helpers.creatures.fresh import drawn
 from helpers.experiments.learning_curve import spans
-from helpers.experiments.trials import Row, epochs_for, read_rows, train_quietly
+from helpers.experiments.trials import Row, epochs_for, read_rows, some_pictures, train_quietly
 from helpers.experiments.ways import WAYS, Held, begin
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
@@ -50,18 +50,13 @@ def tested_creatures() -> list[dict[str, str]]:
     return [each for group, count in TEST.items() for each in [one for one in asked if group_of(one) == group][:count]]
 
 
-def laboratory() -> DatasetDict:
+def drawn_splits() -> DatasetDict:
     """The splits train, validation and test, drawn by the pen from the creatures that were set aside."""
     test = tested_creatures()
     asked = fresh_creatures("fine-tuning", 2000, without=set(map(key_of, test)))
     ordinary = [each for each in asked if group_of(each) == "ordinary"][: TRAIN + VALIDATION]
     parts = {"train": ordinary[:TRAIN], "validation": ordinary[TRAIN:], "test": test}
     return DatasetDict({name: drawn(creatures, f"fine-tuning {name}") for name, creatures in parts.items()})
-
-
-def pictures_of(train: Dataset, pictures: int, seed: int) -> Dataset:
-    """So many training pictures, chosen by a seed; of one seed, the larger choice holds the smaller one."""
-    return train.shuffle(seed=seed).select(range(pictures))
 
 
 def heard(captions: Sequence[str], test: Dataset) -> dict[str, Any]:
@@ -95,7 +90,7 @@ def trial(settings: Settings, dataset: DatasetDict) -> Callable[[Row, tqdm], dic
             model, processor = load_checkpoint(settings.checkpoint)
             if key["way"] == "base":
                 return heard(spoken(model, processor, test), test)
-            fewer = pictures_of(dataset["train"], key["pictures"], key["seed"])
+            fewer = some_pictures(dataset["train"], key["pictures"], key["seed"])
             return heard(nearest_captions(model, processor, fewer, test), test)
         trainer, held = trainer_for(key, settings, dataset)
         began = time.process_time()
@@ -115,7 +110,7 @@ def trainer_for(key: Row, settings: Settings, dataset: DatasetDict) -> tuple[Cap
     epochs = epochs_for(key["steps"], key["pictures"], settings.batch_size)
     own = settings.with_changes(seed=key["seed"], learning_rate=key["learning_rate"], epochs=epochs)
     model, processor, own = begin(key["way"], own)
-    fewer = DatasetDict({**dataset, "train": pictures_of(dataset["train"], key["pictures"], key["seed"])})
+    fewer = DatasetDict({**dataset, "train": some_pictures(dataset["train"], key["pictures"], key["seed"])})
     trainer, held = CaptionTrainer(model, processor, fewer, own), Held()
     trainer.add_callback(held)
     return trainer, held

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from helpers.baselines import nearest_captions
 from helpers.errors import DataError
-from helpers.experiments.trials import Row, epochs_for, made_from, read_rows, run_trials, train_quietly
+from helpers.experiments.trials import Row, epochs_for, made_from, read_rows, run_trials, some_pictures, train_quietly
 from helpers.families import load_checkpoint
 from helpers.inference import caption_images
 from helpers.metrics import METRICS, score
@@ -60,7 +60,7 @@ def learning_curve(
 
     def run(key: Row, bar: tqdm) -> dict[str, Any] | None:
         size, seed = key["pictures"], key["seed"]
-        fewer = DatasetDict({**splits, "train": train.shuffle(seed=seed).select(range(size))})
+        fewer = DatasetDict({**splits, "train": some_pictures(train, size, seed)})
         model, processor = load_checkpoint(settings.checkpoint)
         own = values.with_changes(seed=seed, epochs=epochs_for(steps, size, settings.batch_size))
         if not train_quietly(CaptionTrainer(model, processor, fewer, own), bar):

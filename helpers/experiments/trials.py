@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
@@ -76,6 +76,11 @@ def made_from(settings: Settings, dataset: DatasetDict) -> dict[str, Any]:
     del values["seed"]  # each row has its own
     prints = {split: fingerprint(dataset[split]) for split in ("train", "validation", "test")}
     return values | prints | {"base": fingerprint_of_weights(settings.checkpoint)}
+
+
+def some_pictures(train: Dataset, pictures: int, seed: int) -> Dataset:
+    """So many training pictures, chosen by a seed; of one seed, the larger choice holds the smaller one."""
+    return train.shuffle(seed=seed).select(range(pictures))
 
 
 def epochs_for(steps: int, pictures: int, batch_size: int) -> float:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from helpers.experiments.trials import Row
 from helpers.plotting.figure import (
     BARE,
     BLUE,
@@ -24,7 +25,6 @@ from helpers.plotting.figure import (
 )
 
 Shown = Sequence[tuple[Any, str]]  # pictures, each with its text
-Row = Mapping[str, Any]  # of a results file of trainings
 LOSSES = (0.003, 15)  # nats, both ends of the logarithmic axis: of all figures, so that their shapes compare
 LINE = 29  # letters of a caption's line
 
