@@ -24,6 +24,10 @@ HOW_TO_READ = "With 95 % intervals. " + " ".join(
     f"{row.better} is better, {row.best:g} is perfect."
     for name, row in METRICS.items()
 )
+BEFORE_USE = (
+    "A caption is a suggestion: decide first whether the picture needs alt text, then let a person who sees it read "
+    "and mend the caption before it is used; what it says of people is guessed from looks, so ask them."
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -37,12 +41,13 @@ img {{ max-width: 100%; }}
 </style>
 <h1>{title}</h1>
 {parts}
+<p>{before_use}</p>
 </html>
 """
 
 
 def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]]) -> Path:
-    """Writes a page.
+    """Writes a page, which ends with what to do before a caption is used.
 
     Args:
         file: where to, as `resolve` takes it.
@@ -55,7 +60,7 @@ def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]
     """
     sections = [f"<h2>{escape(heading)}</h2>\n" + "\n".join(map(_html, things)) for heading, things in parts.items()]
     path = resolve(file)
-    write_whole(path, PAGE.format(title=escape(title), parts="\n".join(sections)))
+    write_whole(path, PAGE.format(title=escape(title), parts="\n".join(sections), before_use=BEFORE_USE))
     return path
 
 
