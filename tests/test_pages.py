@@ -85,12 +85,6 @@ def test_what_the_readme_says_of_notebooks_by_number():
     assert f"in the settings of notebook {', '.join(sharing[:-1])} or {sharing[-1]}." in text
 
 
-@pytest.mark.parametrize("path", sorted((tool.ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
-def test_links_from_docs_to_files_resolve(path):
-    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (path.parent / target).exists()] == []
-
-
 def test_the_page_on_models_tells_what_was_measured():
     text, card = page("docs", "which-model.md"), page("models", "git-tiny", "README.md")
     rows = [row for row in json.loads(page("docs", "fine-tuning.json"))["rows"] if "steps" in row]
