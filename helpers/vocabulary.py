@@ -1,4 +1,4 @@
-"""Vocabulary check: captions become tokens and text again, which shows the words that a tokenizer cannot write.
+"""Vocabularies: which words of captions a tokenizer cannot write, and a new tokenizer that is learnt from captions.
 
 A WordPiece vocabulary may lack whole scripts, and many take the accents off their letters. A caption that does not come
 back cannot be learnt either: its words are missing from what the model reads, and it can never say them.
@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from itertools import groupby, zip_longest
 from typing import Any, NamedTuple
 
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
 from helpers.errors import DataError
 from helpers.families import tokenizer_of
 from helpers.metrics import align_words, normalize
@@ -19,6 +22,7 @@ from helpers.transforms import CaptionTransform
 logger = logging.getLogger(__name__)
 
 MOST_LOST = 0.5  # a share of lost words above this leaves nothing to learn
+SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}  # ids 0 to 3, GIT's
 
 
 class RoundTrip(NamedTuple):
@@ -101,3 +105,29 @@ def check_captions(captions: Sequence[str], transform: CaptionTransform, setting
             "cut off there; give %d.",
             len(long), len(generated), settings.max_new_tokens, max(long),
         )  # fmt: skip
+
+
+def new_tokenizer(captions: Sequence[str], *, size: int = 600, positions: int = 512) -> PreTrainedTokenizerFast:
+    """A tokenizer for captions in any script, learnt from them by byte-pair encoding (Sennrich et al., 2016).
+
+    It begins with single signs, and joins the two neighbours that stand together most often into one token, again and
+    again, inside words. A Chinese sign stays one token. A space counts as a sign (▁), so that tokens become text again
+    as it was; capitals become small letters.
+
+    Args:
+        captions: what it shall be able to write. Of a sign that none of them holds it makes [UNK].
+        size: the most tokens that it may have.
+        positions: the most tokens that a caption may have.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL["unk_token"]))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    apart = [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]  # "woman:" is not another word than "woman"
+    apart += [pre_tokenizers.Split(Regex(r"\p{Han}"), "isolated")]  # no space tells where a Chinese word ends
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Sequence(apart), decoders.Metaspace()
+    special = list(SPECIAL.values())
+    tokenizer.train_from_iterator(
+        captions, trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False)
+    )
+    edges = [(token, special.index(token)) for token in special[2:]]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=edges)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions, **SPECIAL)

@@ -4,7 +4,7 @@ from transformers import BertTokenizer
 from helpers.errors import DataError
 from helpers.settings import Settings
 from helpers.transforms import CaptionTransform
-from helpers.vocabulary import check_captions, round_trip
+from helpers.vocabulary import SPECIAL, check_captions, new_tokenizer, round_trip
 from tools.make_base_model import vocabulary
 
 
@@ -68,3 +68,32 @@ def test_captions_that_the_model_may_not_say_to_their_end_are_counted(processor,
     check_captions(captions, transform, Settings(max_new_tokens=3))
     assert "2 of 3 captions need more tokens than Settings.max_new_tokens, which is 3," in log.text
     assert "give 4." in log.text
+
+
+NAMES = ["blue heart", "woman: red hair", "five o’clock", "남자 소방관", "女消防员", "قلب أزرق", "corazón azul", "Leo"]
+
+
+def test_a_new_tokenizer_writes_what_it_learnt_in_any_script(talker):
+    tokenizer = new_tokenizer(NAMES)
+    back = tokenizer.batch_decode(tokenizer(NAMES).input_ids, skip_special_tokens=True)
+    assert back == [name.lower() for name in NAMES]
+    assert tokenizer.convert_tokens_to_ids(list(SPECIAL.values())) == [0, 1, 2, 3]
+    config = talker.config
+    assert (config.pad_token_id, config.bos_token_id, config.eos_token_id) == (0, 2, 3)
+    ids = tokenizer("blue").input_ids
+    assert (ids[0], ids[-1]) == (config.bos_token_id, config.eos_token_id)
+
+
+def test_what_a_new_tokenizer_has_not_seen_is_unknown_or_put_together():
+    tokenizer = new_tokenizer(NAMES)
+    assert tokenizer.decode(tokenizer("blue hair").input_ids[1:-1]) == "blue hair"
+    assert tokenizer.unk_token_id in tokenizer("дом").input_ids
+
+
+def test_a_new_tokenizer_keeps_signs_and_punctuation_apart_and_words_whole():
+    tokenizer = new_tokenizer([*NAMES * 3, "woman"])
+    assert tokenizer.tokenize("女消防员") == ["▁", "女", "消", "防", "员"]
+    assert tokenizer.tokenize("woman: red hair") == ["▁woman", ":", "▁red", "▁hair"]
+    assert tokenizer.tokenize("woman") == ["▁woman"]
+    assert len(new_tokenizer(NAMES, size=80)) == 80
+    assert new_tokenizer(NAMES, positions=9).model_max_length == 9

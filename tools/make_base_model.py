@@ -7,7 +7,6 @@ Creatures; their world lacks some values, and shows no creature that was set asi
 """
 
 import json
-import math
 import random
 import string
 import sys
@@ -27,6 +26,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from helpers.creatures import draw_creature, random_creature
 from helpers.creatures.fresh import is_reserved, key_of
+from helpers.experiments.stages import descend, optimizers_of, rate_at
 from helpers.metrics import normalize
 from helpers.paths import ROOT, artifacts_folder, beside
 from helpers.training import caption_loss
@@ -133,18 +133,6 @@ def words_of(captions: list[list[str]]) -> tuple[list[str], torch.Tensor]:
     return words, torch.tensor([[word in mine for word in words] for mine in sets], dtype=torch.float32)
 
 
-def optimizers_of(module: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers (Jordan et al., 2024), AdamW for embeddings, heads, norms and biases."""
-    named = dict(module.named_parameters())
-    inner = {n for n, p in named.items() if p.ndim == 2 and not any(part in n for part in ("embed", "head", "output."))}
-    inner |= {n for n in named if "output.dense" in n and named[n].ndim == 2}
-    matrices, others = [named[n] for n in named if n in inner], [named[n] for n in named if n not in inner]
-    return [
-        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.05, fused=True),
-    ]
-
-
 def train(
     stage: str, module: nn.Module, loss_of: Callable[[np.ndarray, np.random.Generator], torch.Tensor], work: Path
 ) -> dict:
@@ -163,17 +151,10 @@ def train(
             optimizer.load_state_dict(saved)
     began, losses = time.perf_counter(), []
     for step in trange(state["step"], steps, initial=state["step"], total=steps, desc=stage, mininterval=10):
-        rate = highest * min(step / (0.1 * steps), 0.5 + 0.5 * math.cos(math.pi * step / steps))
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = rate
         rng = np.random.default_rng([SEED, list(STAGES).index(stage), step])
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(np.sort(rng.integers(0, DRAWINGS, BATCH)), rng)
-        loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        descend(optimizers, module, loss, rate_at(step, steps, highest))
         losses.append(loss.item())
         if (step + 1) % KEPT_EVERY == 0 or step + 1 == steps:
             now = time.perf_counter()

@@ -30,6 +30,7 @@ from helpers.checks.data import (
 from helpers.checks.diagnosis import check_contradictions, check_diagnosis, check_leaked, check_never_named
 from helpers.checks.experiments import check_apart, check_lora_numbers, check_recall_lost
 from helpers.checks.inference import check_auroc, check_confidence, check_top_p, check_until_end
+from helpers.checks.names import check_put_together
 from helpers.checks.scores import check_alignment, check_contradiction, check_faults, check_interval, check_word_errors
 from helpers.checks.training import check_epochs_for, check_training_step, check_whole_loss, check_with_other_pictures
 from helpers.checks.understanding import check_least_sure, check_named_share, check_token_accuracy, check_top_patch

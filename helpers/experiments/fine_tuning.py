@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from helpers.baselines import nearest_captions
 from helpers.creatures import ATTRIBUTES, attribute_columns, attributes_of, fact_counts, fresh_creatures, key_of
 from helpers.creatures.fresh import drawn
-from helpers.experiments.learning_curve import spans
+from helpers.experiments.learning_curve import Span, spans
 from helpers.experiments.trials import Row, epochs_for, read_rows, some_pictures, train_quietly
 from helpers.experiments.ways import WAYS, Held, begin
 from helpers.families import load_checkpoint
@@ -171,9 +171,6 @@ def compared() -> dict[str, list[Row]]:
     found = {"base": of("base")} | {way: of(way, steps=STEPS, learning_rate=rates[way]) for way in WAYS}
     longer = {f"{row['way']}, {row['steps']} steps": [row] for row in rows if LONGER.items() <= row.items()}
     return found | longer | {"nearest picture": of("nearest picture")}
-
-
-Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of the shares, the highest end
 
 
 def bands(rows: Sequence[Row], asked: Callable[[Answer], list[bool]]) -> dict[int, Span]:

@@ -80,7 +80,10 @@ def measured_curve() -> list[Row]:
     return read_rows(MEASURED)
 
 
-def spans(rows: Sequence[Row], system: str, metric: str) -> dict[int, tuple[float, float, float]]:
+Span = tuple[float, float, float]  # the lowest end of the seeds' intervals, the mean of their values, the highest end
+
+
+def spans(rows: Sequence[Row], system: str, metric: str) -> dict[int, Span]:
     """Pictures → the lowest end of all seeds' intervals, the mean of their values, the highest end; few pictures first.
 
     An interval holds the choice of test pictures alone; together, those of several seeds say what these change.

@@ -3,7 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from transformers import PreTrainedModel, TrainerCallback, set_seed
+from transformers import (
+    GitConfig,
+    GitForCausalLM,
+    GitProcessor,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    set_seed,
+)
 
 from helpers.families import load_checkpoint
 from helpers.settings import Settings
@@ -49,6 +57,22 @@ def begin(way: str, settings: Settings) -> tuple[PreTrainedModel, Any, Settings]
     for part in WAYS[way].kept:
         model.get_submodule(part).load_state_dict(base.get_submodule(part).state_dict())
     return model, processor, settings.with_changes(**WAYS[way].settings)
+
+
+def with_vocabulary(
+    base: PreTrainedModel, processor: Any, tokenizer: PreTrainedTokenizerBase
+) -> tuple[PreTrainedModel, Any]:
+    """A captioner that sees as its base does, and begins at random to write with another tokenizer.
+
+    Args:
+        base, processor: a captioner of the family GIT and its processor, which stay as they are.
+        tokenizer: as `new_tokenizer` makes it.
+    """
+    config = GitConfig.from_dict(base.config.to_dict() | {"vocab_size": len(tokenizer)})
+    model = GitForCausalLM(config)
+    for part in WAYS["random decoder"].kept:
+        model.get_submodule(part).load_state_dict(base.get_submodule(part).state_dict())
+    return model.eval(), GitProcessor(processor.image_processor, tokenizer)
 
 
 class Held(TrainerCallback):

@@ -1,6 +1,7 @@
 """Charts of ways to fine-tune: a share against training pictures, a line for each way, and two shares side by side."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.transforms import ScaledTranslation
@@ -19,7 +20,9 @@ from helpers.plotting.figure import (
     styled,
 )
 
-Spans = Mapping[int, tuple[float, float, float]]  # training pictures → as `learning_curve.spans` gives it
+Span = tuple[float, float, float]  # as `learning_curve.spans` gives it
+Spans = Mapping[int, Span]  # training pictures → span
+SIDES = ((GRAY, "s", "white"), (BLUE, "o", BLUE), (ORANGE, "D", "white"))
 LOOKS = (
     (BLUE, "o", "-"),
     (ORANGE, "s", "-"),
@@ -72,41 +75,43 @@ def plot_ways(
 
 
 @styled
-def plot_sides(sides: Mapping[str, Mapping[str, Spans]], *, title: str) -> DescribedFigure:
-    """Two shares of each way, such as those of two kinds of pictures: a row for each way, a panel for each size.
+def plot_sides(sides: Mapping[str, Mapping[str, Mapping[Any, Span]]], *, title: str) -> DescribedFigure:
+    """Two or three shares of each way, such as those of two kinds of pictures: a row for each way, and panels.
 
     A span is as in `plot_ways`. What was not trained has its only size, 0 pictures, in every panel.
 
     Args:
-        sides: label → way → spans; of two labels, with the same ways.
+        sides: label → way → panel → span; of two or three labels, with the same ways. A panel is a number of training
+            pictures, or says by itself what it shows.
         title: of the figure.
     """
-    (first, ways), (second, _) = some(sides, "side").items()
-    sizes = sorted({size for spans in ways.values() for size in spans if size}) or [0]
-    figure, axes = new_figure(10, 1.6 + 0.34 * len(ways), len(sizes), len(sizes), sharey=True, title=title)
+    ways = next(iter(some(sides, "side").values()))
+    panels = list(dict.fromkeys(panel for spans in ways.values() for panel in spans if panel)) or [0]
+    panels = sorted(panels) if isinstance(panels[0], int) else panels
+    titles = [f"{panel} pictures" if isinstance(panel, int) else str(panel) for panel in panels]
+    figure, axes = new_figure(10, 1.6 + 0.34 * len(ways), len(panels), len(panels), sharey=True, title=title)
     table = []
-    for ax, size in zip(axes, sizes, strict=True):
-        for label, color, marker, face, shift in (
-            (first, GRAY, "s", "white", -0.14), (second, BLUE, "o", BLUE, 0.14)
-        ):  # fmt: skip
-            spans = {way: sides[label][way].get(size, sides[label][way].get(0)) for way in ways}
+    for ax, panel, name in zip(axes, panels, titles, strict=True):
+        for i, (label, own) in enumerate(sides.items()):
+            color, marker, face = SIDES[i]
+            spans = {way: own[way].get(panel, own[way].get(0)) for way in ways}
             spans = {way: span for way, span in spans.items() if span}
             low, mean, high = np.transpose(list(spans.values()))
-            places = [shift + list(ways).index(way) for way in spans]
+            shift = 0.28 * (i - (len(sides) - 1) / 2)
             ax.errorbar(
-                mean, places, xerr=[mean - low, high - mean], fmt=marker, color=color, markerfacecolor=face,
-                markersize=7, linewidth=1.5, capsize=2, clip_on=False, label=label,
+                mean, [shift + list(ways).index(way) for way in spans], xerr=[mean - low, high - mean], fmt=marker,
+                color=color, markerfacecolor=face, markersize=7, linewidth=1.5, capsize=2, clip_on=False, label=label,
             )  # fmt: skip
             table += [
-                {"pictures": size, "way": way, "of": label}
+                {"panel": name, "way": way, "of": label}
                 | dict(zip(("low", "mean", "high"), map("{:.3f}".format, span), strict=True))
                 for way, span in spans.items()
             ]
-        ax.set(title=f"{size} pictures", xlim=(0, 1), ylim=(len(ways) - 0.5, -0.5))
+        ax.set(title=name, xlim=(0, 1), ylim=(len(ways) - 0.5, -0.5))
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         ax.set_yticks(range(len(ways)), list(ways), color=INK)
         ax.grid(True, axis="x")
     axes[len(axes) // 2].set_xlabel("share")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    told = "; ".join("{pictures} pictures, {way}, {of}: {mean} ({low} to {high})".format(**row) for row in table)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    told = "; ".join("{panel}, {way}, {of}: {mean} ({low} to {high})".format(**row) for row in table)
     return figure.described(f"{title}. Points with the 95 % intervals of all seeds. {told}.", table)
