@@ -345,6 +345,16 @@ def leaked(train, test):
     return places
 
 
+def known_words_only(names, known):
+    words = set()
+    for name in known:
+        words.update(name.split())
+    answers = []
+    for name in names:
+        answers.append(words.issuperset(name.split()))
+    return answers
+
+
 ANSWERS = {
     "check_lora_numbers": lora_numbers,
     "check_apart": ways_apart,
@@ -395,4 +405,5 @@ ANSWERS = {
     "check_contradictions": contradictions,
     "check_never_named": never_named,
     "check_leaked": leaked,
+    "check_put_together": known_words_only,
 }

@@ -338,6 +338,11 @@ def leaked(train, test):
     return [i for i, picture in enumerate(test) if (picture.size, picture.tobytes()) in known]
 
 
+def every_word_counted(names, known):
+    count = Counter(" ".join(known).split())
+    return [all(count[word] > 0 for word in name.split()) for name in names]
+
+
 ANSWERS = {
     "check_lora_numbers": adapter_size,
     "check_apart": no_overlap,
@@ -385,4 +390,5 @@ ANSWERS = {
     "check_contradictions": contradictions,
     "check_never_named": never_named,
     "check_leaked": leaked,
+    "check_put_together": every_word_counted,
 }

@@ -297,6 +297,12 @@ def leaked_differences(train, test):
     return np.flatnonzero(np.isin([*map(key, test)], [*map(key, train)]))
 
 
+def no_stranger_isin(names, known):
+    """numpy's isin; an array."""
+    words = np.array(" ".join(known).split(), dtype=str)
+    return np.array([np.isin(np.array(name.split(), dtype=str), words).all() for name in names], dtype=bool)
+
+
 ANSWERS = {
     "check_lora_numbers": low_rank_count,
     "check_apart": bands_apart,
@@ -347,4 +353,5 @@ ANSWERS = {
     "check_contradictions": contradictions_judge,
     "check_never_named": never_named_counts,
     "check_leaked": leaked_differences,
+    "check_put_together": no_stranger_isin,
 }
