@@ -32,7 +32,10 @@ def check_put_together(possible: Callable[[list[str], list[str]], list[bool]]) -
     ]
     mistakes = [
         (lambda n, k: [name in k for name in n], "Did you look for the whole name? Then nothing new is possible."),
-        (lambda n, k: [bool(set(name.split()) & words(k)) for name in n], "Is one known word enough? Each must be known."),
+        (
+            lambda n, k: [bool(set(name.split()) & words(k)) for name in n],
+            "Is one known word enough? Each must be known.",
+        ),
         (
             lambda n, k: [all(word in " ".join(k) for word in name.split()) for name in n],
             "Did you look for letters? \"man\" stands inside \"woman\", and is another word.",
@@ -43,7 +46,10 @@ def check_put_together(possible: Callable[[list[str], list[str]], list[bool]]) -
         ),
         (lambda n, k: [not each for each in solution(n, k)], "Did you answer which are impossible?"),
         (lambda n, k: [name for name in n if solution([name], k)[0]], "Give True or False for each name, in order."),
-        (lambda n, k: [i for i, each in enumerate(solution(n, k)) if each], "Give True or False for each name, in order."),
+        (
+            lambda n, k: [i for i, each in enumerate(solution(n, k)) if each],
+            "Give True or False for each name, in order.",
+        ),
         (lambda n, k: [set(name.split()) <= set(k) for name in n], "Did you split the known names into words, too?"),
         (lambda n, k: sum(solution(n, k)), "Give True or False for each name, in order."),
         (lambda n, k: all(solution(n, k)), "Give True or False for each name, in order."),
