@@ -87,7 +87,7 @@ def what_was_done(
     checked: Sequence[Mapping[str, Any]],
     answers: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """The project's rubric: what the notebook has found out by itself, and then what its author says.
+    """The project's rubric: what its author says, and then what the notebook has found out by itself.
 
     Args:
         report: the rows of `data_report`.
@@ -97,22 +97,22 @@ def what_was_done(
         answers: step → what the author says of it; "not yet" stands where that is empty.
 
     Returns:
-        Rows with the keys step, what was done, and says (who: the notebook or the author).
+        Rows with the keys step, what was done, and who says so (the author or the notebook).
     """
     rows = list(report)
     pictures = sum(row["pictures"] for row in rows if row["row"] == "all")
     left_out = sum(row["row"] not in ("all", "note") for row in rows)
     shared = sum(row["in_other_splits"] for row in copies)
     found = {
-        "Data read": f"{pictures} pictures; rows left out: {left_out}",
+        "Rows read": f"{pictures}; left out: {left_out}",
         "Split without copies": f"{'no' if shared else 'yes'}: pictures with a copy in another split: {shared}",
-        "Baselines beaten": "\n".join(compared) or NOT_YET,
+        "Baselines beaten, by word error rate": "\n".join(compared) or NOT_YET,
         "Captions checked by hand for facts": share_right(checked),
     }
     said = {step: str(answer or "").strip() or NOT_YET for step, answer in answers.items()}
     return [
-        {"step": step, "what was done": text, "says": who}
-        for who, steps in (("the notebook", found), ("the author", said))
+        {"step": step, "what was done": text, "who says so": who}
+        for who, steps in (("the author", said), ("the notebook", found))
         for step, text in steps.items()
     ]
 

@@ -110,13 +110,13 @@ def test_what_was_not_done_is_said():
     answers = {"Purpose": "for me", "Worst captions": "  ", "Limits": None}
     rows = what_was_done(report, copies, ["a", "b"], [{"facts": "right"}, {"facts": ""}], answers)
     assert [tuple(row.values()) for row in rows] == [
-        ("Data read", "10 pictures; rows left out: 1", "the notebook"),
-        ("Split without copies", "no: pictures with a copy in another split: 3", "the notebook"),
-        ("Baselines beaten", "a\nb", "the notebook"),
-        ("Captions checked by hand for facts", "not yet: 1 of 2 are marked", "the notebook"),
         ("Purpose", "for me", "the author"),
         ("Worst captions", "not yet", "the author"),
         ("Limits", "not yet", "the author"),
+        ("Rows read", "10; left out: 1", "the notebook"),
+        ("Split without copies", "no: pictures with a copy in another split: 3", "the notebook"),
+        ("Baselines beaten, by word error rate", "a\nb", "the notebook"),
+        ("Captions checked by hand for facts", "not yet: 1 of 2 are marked", "the notebook"),
     ]
     assert what_was_done(report, copies[:1], [], [{"facts": ""}], {})[1]["what was done"].startswith("yes")
 
