@@ -64,8 +64,13 @@ def test_a_mark_stays_with_its_caption_and_with_no_other(table, caplog):
     assert [row["facts"] for row in rows] == ["", *["right"] * 8]
     assert "1 marks are of other captions" in caplog.text
     assert table.with_name("to-check.csv-1").is_file()
-    shifted = captions_to_check("artifacts/report", PICTURES[::-1], rows[0]["caption"].split() * 9)
-    assert {row["facts"] for row in shifted} == {""}
+
+
+def test_a_mark_stays_with_its_picture(table):
+    chosen()
+    filled_in(table, ["right"] * 9)
+    rows = captions_to_check("artifacts/report", [PICTURES[0], *PICTURES[:0:-1]], CAPTIONS)
+    assert [row["picture"] for row in rows if row["facts"]] == [0]
 
 
 def test_rows_that_were_removed_come_back_without_a_mark(table):
