@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import DataError
-from helpers.metrics.intervals import wilson_interval
+from helpers.metrics import wilson_interval
 from helpers.paths import move_aside, resolve, write_whole
 from helpers.reading.files import read_file
 from helpers.reading.given import list_of_pictures
 from helpers.reading.pictures import load_image
+from helpers.text import visible
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def captions_to_check(
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row | {"caption": " ".join(visible(row["caption"]).split())} for row in rows)
     # Spreadsheets take a table for one in UTF-8 only with this mark.
     write_whole(table, "\ufeff" + text.getvalue())
     return rows
@@ -77,7 +78,7 @@ def share_right(rows: Sequence[Mapping[str, Any]]) -> str:
         return f"{NOT_YET}: {len(marks) - left} of {len(marks)} are marked"
     right = marks.count("right")
     low, high = wilson_interval(right, len(marks))
-    return f"{right} of {len(marks)} have their facts right: {right / len(marks):.2f} ({low:.2f} to {high:.2f})"
+    return f"facts right in {right} of {len(marks)} captions, or {right / len(marks):.2f} ({low:.2f} to {high:.2f})"
 
 
 def what_was_done(

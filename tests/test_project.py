@@ -12,7 +12,7 @@ from tests.toolbox import FAMILIES, noise
 from tools import notebooks as tool
 
 PICTURES = [noise(seed) for seed in range(9)]
-CAPTIONS = [f"a „cat“, number {i}" for i in range(9)]
+CAPTIONS = ['a "cat",\n\0 and\x19 more', *(f"a „cat“, number {i}" for i in range(8))]  # as an untrained model may say
 
 
 def chosen(captions=CAPTIONS, **options):
@@ -102,7 +102,7 @@ def test_a_caption_for_each_picture():
 def test_a_share_is_said_of_all_with_wilsons_interval():
     rows = [{"facts": mark} for mark in ["right"] * 38 + ["wrong"] * 12]
     # Wilson, 1927: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), z = 1.96, worked out by hand.
-    assert share_right(rows) == "38 of 50 have their facts right: 0.76 (0.63 to 0.86)"
+    assert share_right(rows) == "facts right in 38 of 50 captions, or 0.76 (0.63 to 0.86)"
     assert share_right([*rows, {"facts": ""}]) == "not yet: 50 of 51 are marked"
 
 
