@@ -58,7 +58,7 @@ def captions_to_check(
     if marks.keys() == (known := {row["id"] for row in rows}):
         return rows
     if lost := sum(bool(mark) for name, mark in marks.items() if name not in known):
-        logger.warning("%d marks are of other captions than these; they are in %s.", lost, move_aside(table).name)
+        logger.warning("Marks of other captions than these: %d; they stay in %s.", lost, move_aside(table).name)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -62,7 +62,7 @@ def test_a_mark_stays_with_its_caption_and_with_no_other(table, caplog):
     with caplog.at_level(logging.WARNING):
         rows = chosen(["another", *CAPTIONS[1:]])
     assert [row["facts"] for row in rows] == ["", *["right"] * 8]
-    assert "1 marks are of other captions" in caplog.text
+    assert "Marks of other captions than these: 1;" in caplog.text
     assert table.with_name("to-check.csv-1").is_file()
 
 
