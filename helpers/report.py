@@ -26,6 +26,10 @@ SYSTEMS = {
     "zero-shot": "a published model without this training",
     "trained": "the model after it",
 }
+BEFORE_USE = (
+    "A caption is a suggestion: decide first whether the picture needs alt text, then let a person who sees it read "
+    "and mend the caption before it is used; what it says of people is guessed from looks, so ask them."
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -39,12 +43,13 @@ img {{ max-width: 100%; }}
 </style>
 <h1>{title}</h1>
 {parts}
+<p>{before_use}</p>
 </html>
 """
 
 
 def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]]) -> Path:
-    """Writes a page.
+    """Writes a page, which ends with what to do before a caption is used.
 
     Args:
         file: where to, as `resolve` takes it.
@@ -57,7 +62,7 @@ def write_report(file: str | Path, title: str, parts: Mapping[str, Sequence[Any]
     """
     sections = [f"<h2>{escape(heading)}</h2>\n" + "\n".join(map(_html, things)) for heading, things in parts.items()]
     path = resolve(file)
-    write_whole(path, PAGE.format(title=escape(title), parts="\n".join(sections)))
+    write_whole(path, PAGE.format(title=escape(title), parts="\n".join(sections), before_use=BEFORE_USE))
     return path
 
 

@@ -173,6 +173,13 @@ def test_the_cards_code_is_four_lines_of_python_that_name_the_repository():
     assert "max_new_tokens=33, num_beams=4, do_sample=False" in code
 
 
+@pytest.mark.parametrize("settings", [None, Settings.tiny()])
+def test_every_card_says_in_one_line_what_to_do_before_a_caption_is_used(settings):
+    use = model_card("me/captioner", settings).text.split("## Use")[1].split("## Limits")[0]
+    [line] = [line for line in use.splitlines() if "suggestion" in line]
+    assert all(word in line for word in ("alt text", "first", "read", "people", "ask"))
+
+
 def test_a_description_of_the_examples_cannot_break_the_card():
     card = model_card("me/captioner", Settings.tiny(), examples="1 picture. (1) a [MASK]\n](x) creature at $5 and $6.")
     shown = markdown2html(card.text)

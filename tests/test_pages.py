@@ -14,7 +14,7 @@ from helpers.creatures import UNSEEN
 from tools import base_captions, make_base_model, results
 from tools import notebooks as tool
 
-WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 20: "twenty"}
+WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 12: "twelve", 20: "twenty"}
 FOLDER = tool.ROOT / "models" / "git-tiny"
 
 
@@ -83,6 +83,28 @@ def test_what_the_readme_says_of_notebooks_by_number():
     sharing = [str(int(stem[:2])) for stem, source in sources.items() if re.search(r"\bshare\(", source)]
     assert f"notebooks {' and '.join(asking)} ask Colab for one" in text
     assert f"in the settings of notebook {', '.join(sharing[:-1])} or {sharing[-1]}." in text
+
+
+def test_the_page_on_models_tells_what_was_measured():
+    text, card = page("docs", "which-model.md"), page("models", "git-tiny", "README.md")
+    rows = [row for row in json.loads(page("docs", "fine-tuning.json"))["rows"] if "steps" in row]
+    whole, lora = ([row for row in rows if row["way"] == way] for way in ("everything", "LoRA"))
+    for [row, *_] in (whole, lora):
+        assert f"{row['megabytes']} MB" in text
+        assert f"{row['parameters']:,}" in text
+    longest = max(row["steps"] for row in rows)
+    ours, theirs = ([row["seconds"] for row in way if row["steps"] == longest] for way in (lora, whole))
+    assert f"{ours[0]:.0f} seconds against {theirs[0]:.0f} for {longest} steps" in text
+    drawn = [row["right"] for row in rows if row["way"] == "from scratch"]
+    assert f"{WORDS[len(drawn)]} trainings" in text
+    assert set("".join(drawn)) == {"0"}
+    assert f"not one of {len(drawn[0])} captions" in text
+    [drawings] = re.findall(r"Drawings: (\S+),", card)
+    steps = sum(stage["steps"] for stage in make_base_model.STAGES.values())
+    assert f"{drawings} drawings and {steps:,} steps" in text
+    for name in ("recipes", "recipes-h200"):
+        table = {row[""]: row["ours"] for row in json.loads(page("benchmarks", "results", f"{name}.json"))["table"]}
+        assert f"[{table['git-base: memory, GB']} GB and {float(table['git-base: seconds a step']):.2g} seconds" in text
 
 
 def test_the_popular_word_error_rate_is_far_beyond_1():

@@ -7,7 +7,7 @@ from html import escape
 import pytest
 
 from helpers.plotting import plot_loss
-from helpers.report import about, how_to_read, score_rows, write_report
+from helpers.report import BEFORE_USE, about, how_to_read, score_rows, write_report
 from helpers.settings import Settings
 
 
@@ -28,6 +28,7 @@ def test_a_page_holds_texts_tables_and_figures(artifacts):
     assert base64.b64decode(content).startswith(b"\x89PNG")
     assert alt == escape(figure.alt)
     assert "http" not in page
+    assert page.endswith(f"<p>{BEFORE_USE}</p>\n</html>\n")
 
 
 def test_an_old_page_is_replaced_as_a_whole(artifacts):

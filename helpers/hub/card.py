@@ -14,6 +14,7 @@ from helpers.metrics import METRICS
 from helpers.notebook import markdown_cell, markdown_text
 from helpers.paths import resolve
 from helpers.reading.locate import PATIENCE
+from helpers.report import BEFORE_USE
 from helpers.resuming import kept_row
 from helpers.settings import Settings
 
@@ -36,6 +37,8 @@ model, processor = AutoModelForImageTextToText.from_pretrained("{repo_id}"), Aut
 inputs = processor(images="picture.png", return_tensors="pt")  # a file, an address or a PIL picture in RGB
 print(processor.batch_decode(model.generate(**inputs, {generation}), skip_special_tokens=True)[0])
 ```
+
+{before_use}
 
 ## Limits
 
@@ -98,7 +101,7 @@ def model_card(
     # A checkpoint may bring other values of its own; these are those of `caption_images`.
     generation = f"max_new_tokens={used.max_new_tokens}, num_beams={used.num_beams}, do_sample=False"
     parts = {"trained": trained, "examples": examples, "scores": _score_table(evaluation, scores)}
-    text = CARD.format(name=name, repo_id=repo_id, generation=generation, **parts)
+    text = CARD.format(name=name, repo_id=repo_id, generation=generation, before_use=BEFORE_USE, **parts)
     return ModelCard(f"---\n{data.to_yaml()}\n---\n{text}")
 
 
