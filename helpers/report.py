@@ -19,11 +19,13 @@ from helpers.paths import resolve, write_whole
 from helpers.plotting.figure import DescribedFigure, html_table
 from helpers.settings import Settings
 
-HOW_TO_READ = "With 95 % intervals. " + " ".join(
-    f"{name} ({row.label}{', where the pictures have attributes' if row.needs == 'attributes' else ''}): "
-    f"{row.better} is better, {row.best:g} is perfect."
-    for name, row in METRICS.items()
-)
+SYSTEMS = {
+    "most frequent": "one training caption, the same for every picture",
+    "nearest picture": "the caption of the training picture that looks most alike",
+    "base": "the model before this training",
+    "zero-shot": "a published model without this training",
+    "trained": "the model after it",
+}
 BEFORE_USE = (
     "A caption is a suggestion: decide first whether the picture needs alt text, then let a person who sees it read "
     "and mend the caption before it is used; what it says of people is guessed from looks, so ask them."
@@ -80,6 +82,14 @@ def summary(evaluation: Mapping[str, Any]) -> str:
         f"{evaluation['seconds']['training']:.0f} seconds.\n"
         f"{label}, {data['pictures']} test pictures: {before:.3f} before, {after:.3f} after."
     )
+
+
+def how_to_read(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the systems are, where they are known, and what their scores mean: two paragraphs for a page."""
+    told = "; ".join(f"{name}: {SYSTEMS[name]}" for name in systems if name in SYSTEMS)
+    measured = {name: METRICS[name] for scores in systems.values() for name in scores}
+    meaning = (f"{m} ({row.label}): {row.better} is better, {row.best:g} is perfect." for m, row in measured.items())
+    return [f"{told}.", "With 95 % intervals. " + " ".join(meaning)]
 
 
 def score_rows(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, str]]:

@@ -37,6 +37,7 @@ from helpers.metrics import decode
 from helpers.notebook import serve_folder
 from helpers.paths import ROOT, resolve
 from helpers.plotting import plot_training_history
+from helpers.project import captions_to_check
 from helpers.reading import pictures
 from helpers.reading.pictures import load_image
 from helpers.settings import Settings
@@ -384,6 +385,25 @@ def _(room):
 
     room.monkeypatch.setattr(folder, "caption_batch", short)
     caption_photos(room, batch_size=2)
+
+
+def marked(room, mark: str, *captions: str) -> None:
+    """Marks a caption that was to be checked by hand, and asks again, for these captions."""
+    captions_to_check(room.folder / "report", [Image.new("RGB", (4, 4))], ["a cat"])
+    table = room.folder / "report" / "to-check.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("a cat,", f"a cat,{mark}"), encoding="utf-8")
+    room.then()
+    captions_to_check(room.folder / "report", [Image.new("RGB", (4, 4))], captions)
+
+
+@mistake("Captions of a folder", "A caption is marked neither right nor wrong")
+def _(room):
+    marked(room, "maybe", "a cat")
+
+
+@mistake("Captions of a folder", "Captions were marked, and then another captioner was trained", goes_on=True)
+def _(room):
+    marked(room, "right", "a dog")
 
 
 # Data
