@@ -131,3 +131,34 @@ def test_what_was_measured_is_what_the_rows_say(split):
     assert not {normalize(name) for row in rows_of("nearest picture") for name in row["said"][NEW]} & {
         normalize(name) for name in names_of(split[NEW], "en")
     }
+
+
+def test_what_notebook_11_says_of_its_figures(pictures, split):
+    found = {code: measured(split, language=code, **PARTS) for code in LANGUAGES}
+    for groups in found.values():
+        assert groups["captioner"][SEEN][2] < groups["nearest picture"][SEEN][1]
+    rows = [row for code in LANGUAGES for row in rows_of("captioner", language=code, **PARTS)]
+    right = [sum(exactly(row["said"][NEW], names_of(split[NEW], row["language"]))) for row in rows]
+    assert max(right) == 4
+    means = {code: groups["captioner"][KNOWN][1] for code, groups in found.items()}
+    rule = found["en"]["voting rule"][KNOWN]
+    assert max(means, key=means.get) == "en"
+    assert 1.8 < means["en"] / rule[1] < 2.4
+    assert found["en"]["captioner"][KNOWN][0] < rule[2]
+    assert max(means["ko"], means["ar"]) < rule[1] < min(means[code] for code in ("en", "zh", "es"))
+    for row in rows:
+        if row["seed"] == 0:
+            shares = part_shares(row["said"][KNOWN], split[KNOWN], pictures, row["language"])
+            assert shares["family"] > 0.85
+            assert max(shares["first"], shares["second"]) <= 0.5
+            assert shares["all"] < 0.1
+
+
+def test_what_notebook_11_says_of_other_artists_and_all_names(pictures):
+    for kept in ARTISTS:
+        found = measured(divided(pictures, kept), language="en", kept=kept, names="parts")
+        assert found["nearest picture"][SEEN][1] > found["captioner"][SEEN][1]
+        assert found["nearest picture"][NEW][1] == found["nearest picture"][KNOWN][1] == 0
+    everything = measured(divided(pictures, "fluent", parts=False), language="en", kept="fluent", names="all")
+    assert everything["captioner"][SEEN][1] < 0.1 < 0.5 < everything["nearest picture"][SEEN][1]
+    assert sum(tool.STEPS["all"]) > 2 * sum(tool.STEPS["parts"])
