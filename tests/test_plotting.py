@@ -574,6 +574,18 @@ def test_letters_are_drawn_in_a_font_that_has_them(installed, log, recwarn):
     assert text.get_fontfamily()[1:] in (["Whole", "Emoji"], ["Emoji", "Whole"])
 
 
+def test_of_fonts_with_the_same_letters_a_plain_one_is_taken(installed):
+    installed(**dict.fromkeys(("ASerif-Regular", "B-Bold", "C-Regular", "D-Black"), HANGUL))
+    assert fonts.fonts_for(frozenset(HANGUL)) == (["C-Regular"], set())
+
+
+def test_wide_signs_take_the_room_of_two(installed):
+    installed(Whole=HANGUL)
+    for text, lines in (("a" * 20, 1), (f"{HANGUL} " * 10, 2)):
+        figure = plot_captioned_images([PICTURES[0]] * 5, [text.strip()] * 5, columns=5)
+        assert figure.axes[0].get_title().count("\n") == lines - 1, text
+
+
 def test_letters_that_no_font_has_are_said_once(installed, log, recwarn):
     installed(Half=HANGUL[:1])
     for _ in range(2):

@@ -34,13 +34,19 @@ def fit_fonts(figure: Figure) -> None:
 def fonts_for(letters: frozenset[str]) -> tuple[list[str], set[str]]:
     """Names of installed fonts that together have these letters, and the letters that none has."""
     families, left = [], set(letters)
-    fonts = {path: left & _letters(path) for path in findSystemFonts()} if left else {}
+    fonts = {path: left & _letters(path) for path in sorted(findSystemFonts(), key=_plain_first)} if left else {}
     while useful := [path for path in fonts if fonts[path] & left]:
         best = max(useful, key=lambda path: len(fonts[path] & left))
         fontManager.addfont(best)
         families.append(FontProperties(fname=best).get_name())
         left -= fonts[best]
     return families, left
+
+
+def _plain_first(path: str) -> tuple[bool, bool, str]:
+    """Of fonts that have the same letters, a regular one without serifs is taken, as the rest of a figure is."""
+    name = path.lower()
+    return "serif" in name, "regular" not in name, path
 
 
 @cache

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
+from unicodedata import east_asian_width
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -32,7 +33,7 @@ def plot_captioned_images(
         raise CaptioningError(f"There are {count} pictures and {len(captions)} captions; give one each.")
     columns = max(1, min(columns, count))
     width = min(10 / columns, 4.2)  # inches
-    texts = ["\n".join(fill(line, int(11.6 * width)) for line in caption.split("\n")) for caption in captions]
+    texts = ["\n".join(fill(line, _signs(line, width)) for line in caption.split("\n")) for caption in captions]
     height = (width - 0.1 + 0.17 * max(text.count("\n") + 1 for text in texts)) * -(-count // columns)
     figure, axes = new_figure(width * columns, height, count, columns, title=title, subplot_kw=BARE)
     figure.get_layout_engine().set(h_pad=0.1)
@@ -45,6 +46,12 @@ def plot_captioned_images(
     listed = " ".join(f"({i}) {caption.replace(chr(10), '; ').rstrip('.')}." for i, caption in enumerate(captions, 1))
     told = f"{count} pictures with their captions" if count != 1 else "1 picture with its caption"
     return figure.described(f"{title + ': ' if title else ''}{told}. {listed}")
+
+
+def _signs(line: str, width: float) -> int:
+    """How many signs of a line fit a width in inches; a Chinese or Korean one takes the room of two."""
+    wide = sum(east_asian_width(sign) in "WF" for sign in line)
+    return max(1, int(11.6 * width * len(line) / max(len(line) + wide, 1)))
 
 
 @styled
