@@ -61,7 +61,7 @@ def run_trials(
             if (found := run(key, bar)) is None:
                 break
             rows.append(dict(key) | found)
-            write_whole(path, json.dumps({"made_from": origin, "rows": rows}, indent=1) + "\n")
+            write_whole(path, json.dumps({"made_from": origin, "rows": rows}, indent=1, ensure_ascii=False) + "\n")
     return [row for row in rows if any(key.items() <= row.items() for key in keys)]
 
 
