@@ -1,55 +1,138 @@
-"""What pictures look like without learning, and the two rules that name by it."""
+"""Pictures are looked at once: read, decoded and hashed on all cores, and known by their content from then on."""
+
+import sqlite3
+import threading
+import warnings
 
 import numpy as np
-from PIL import Image, ImageDraw
+import pytest
+from PIL import Image
 
-from helpers.experiments.looks import ANGLES, WEIGHTS, likeness, looks, nearest_names, outlines, trimmed, voted_names
-
-
-def drawing(shape, color, box=(20, 30, 60, 70), size=(96, 96)):
-    picture = Image.new("RGB", size, "white")
-    getattr(ImageDraw.Draw(picture), shape)(box, fill=color)
-    return picture
-
-
-def test_what_is_drawn_fills_a_square_wherever_it_was():
-    one, other = trimmed(drawing("rectangle", "red")), trimmed(drawing("rectangle", "red", (50, 4, 90, 44)))
-    assert one.size == (64, 64)
-    assert np.array_equal(one, other)
-    assert np.asarray(one).reshape(-1, 3).mean(axis=0).tolist() == [255, 0, 0]
-    wide = np.asarray(trimmed(drawing("rectangle", "red", (10, 40, 89, 59))))  # four times as wide as high
-    assert (wide[:20] == 255).all()
-    assert (wide[-20:] == 255).all()
-    assert (wide[30, :, 1] == 0).all()
-    assert (np.asarray(trimmed(Image.new("RGB", (9, 9), "white"))) == 255).all()
+from helpers.data import data_report, load_captions
+from helpers.errors import ImageError
+from helpers.reading import looks as looking
+from helpers.reading.copies import seen
+from helpers.reading.looks import BYTES, VERSION, looks, perceptual_hash
+from helpers.reading.pictures import load_image, load_small
+from helpers.transforms import prepare_pictures
+from tests.toolbox import encoded, noise
 
 
-def test_an_outline_counts_in_its_own_direction_and_place():
-    gray = np.zeros((64, 64))
-    gray[:, 12:] = 200.0  # one vertical edge: the brightness grows to the right, at 0 degrees
-    found = outlines(gray).reshape(7, 7, 4, ANGLES)
-    assert (found[..., 0] > 0).any()
-    assert not found[..., 1:].any()
-    assert not found[:, 2:].any()  # blocks right of the edge's cells
-    assert np.allclose(np.linalg.norm(found.reshape(7, 7, -1)[:, 0], axis=1), 1)
-    assert np.allclose(outlines(gray * 0.5), outlines(gray))  # fainter, but of the same shape
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache, which nothing has been looked at before."""
+    monkeypatch.setattr(looking.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
 
 
-def test_a_picture_is_most_like_itself_then_like_its_shape():
-    known = [
-        drawing("ellipse", "red"),
-        drawing("rectangle", "blue"),
-        drawing("polygon", "green", (10, 80, 50, 10, 90, 80)),
-    ]
-    asked = [drawing("ellipse", "orange", (5, 5, 80, 80)), drawing("rectangle", "blue")]
-    alike = likeness(looks(asked), looks(known))
-    assert nearest_names(alike, ["ball", "box", "hat"]) == ["ball", "box"]
-    assert np.isclose(alike[1, 1], sum(weight**2 for weight in WEIGHTS.values()))
+@pytest.fixture
+def decoded(monkeypatch):
+    """How many pictures were opened to be decoded: a list, one entry for each."""
+    opened, plain = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda *args, **options: opened.append(1) or plain(*args, **options))
+    return opened
 
 
-def test_votes_put_together_what_no_picture_shows():
-    parts = [("c", "red", "heart"), ("c", "red", "book"), ("c", "blue", "heart"), ("m", "new", "moon")]
-    names = {("c", a, b): f"{a} {b}" for a in ("red", "blue") for b in ("heart", "book")} | {parts[3]: "new moon"}
-    blue_book = np.array([[0.1, 0.8, 0.9, 0.0]])  # like a blue heart and a red book, whose parts have two votes each
-    assert voted_names(blue_book, [*parts[1:3], ("c", "blue", "book"), parts[3]], names) == ["blue book"]
-    assert voted_names(np.array([[0.0, 0.0, 0.0, 1.0]]), parts, names) == ["new moon"]
+def all_looks(sources):
+    return list(looks(iter(sources), len(sources), "Looking"))
+
+
+def test_pictures_are_looked_at_in_their_order_and_their_faults_stay_with_them(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(noise(100)))
+    sources = [encoded(noise(i), "PNG") for i in range(80)] + [tmp_path / "a.png", tmp_path / "none.png", b"text", b""]
+    sources[40] = encoded(noise(40, (200, 100)), "JPEG")[:4000]
+    seen = all_looks(sources)
+    faulty = [i for i, look in enumerate(seen) if look.why]
+    assert faulty == [40, 81, 82, 83]
+    assert all(len(look.hash) == BYTES * (not look.why) for look in seen)
+    assert "none.png" in seen[81].why
+    assert "The picture" in seen[40].why
+    assert len({look.digest for look in seen if look.digest}) == 83
+    for i in (0, 79, 80):
+        with Image.open(sources[i]) if i == 80 else noise(i) as picture:
+            assert seen[i].hash == np.packbits(perceptual_hash(load_image(picture)).hash).tobytes()
+
+
+def test_what_was_looked_at_is_not_decoded_again(decoded):
+    sources = [encoded(noise(i)) for i in range(40)]
+    first = all_looks(sources)
+    assert len(decoded) == 40
+    assert all_looks([*sources, encoded(noise(99))])[:40] == first
+    assert len(decoded) == 41
+
+
+def test_what_was_looked_at_is_written_when_a_caller_stops_early(decoded):
+    sources = [encoded(noise(i)) for i in range(40)]
+    some = looks(sources, 40, "Looking")
+    next(some)
+    some.close()
+    seen = len(decoded)
+    all_looks(sources[:8])
+    assert seen == len(decoded) < 40
+
+
+def test_pictures_are_decoded_once_for_the_set_and_the_report_and_once_for_training(tmp_path, processor, decoded):
+    for i in range(20):
+        (tmp_path / f"{i}.jpg").write_bytes(encoded(noise(i), "JPEG"))
+    (tmp_path / "metadata.csv").write_text("file_name,text\n" + "".join(f"{i}.jpg,a dot\n" for i in range(20)))
+    dataset = load_captions(str(tmp_path))
+    data_report(dataset)
+    data_report(str(tmp_path))
+    load_captions(str(tmp_path))
+    assert len(decoded) == 20
+    prepare_pictures(dataset["train"], processor)
+    prepare_pictures(load_captions(str(tmp_path))["train"], processor)
+    assert len(decoded) == 20 + len(dataset["train"])
+
+
+@pytest.mark.parametrize("harm", ["damaged", "a folder", "another table", "cut", "locked"])
+def test_without_its_cache_all_goes_on(cache, harm):
+    sources = [encoded(noise(i)) for i in range(3)]
+    file, first = cache / f"looks-{VERSION}.sqlite", all_looks(sources)
+    if harm == "damaged":
+        file.write_bytes(b"nonsense " * 1000)
+    elif harm == "a folder":
+        file.unlink()
+        file.mkdir()
+    elif harm == "another table":
+        file.unlink()
+        sqlite3.connect(file).execute("CREATE TABLE looks (other)")
+    elif harm == "cut":
+        file.write_bytes(file.read_bytes()[:5000])
+    else:
+        other = sqlite3.connect(file)
+        other.execute("BEGIN EXCLUSIVE")
+    assert all_looks(sources) == first
+
+
+def test_several_may_look_at_the_same_time():
+    sources, seen = [encoded(noise(i)) for i in range(50)], {}
+    threads = [threading.Thread(target=lambda i=i: seen.update({i: all_looks(sources)})) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen[0] == seen[1] == seen[2] == seen[3]
+    assert len(seen[0]) == 50
+
+
+def test_the_filters_of_warnings_stay_as_they_are():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        all_looks([encoded(noise(i), "JPEG") for i in range(200)])
+        assert warnings.filters == before
+
+
+def test_hashes_of_what_cannot_be_read_are_refused(creatures):
+    dataset = creatures["test"].select(range(1)).map(lambda row: {"image": {"bytes": b"text", "path": None}})
+    with pytest.raises(ImageError, match="no picture"):
+        seen(dataset, "test")
+
+
+def test_a_large_photo_is_read_at_a_fraction_of_its_size_and_stays_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(Image.new("RGB", (1600, 1200), "red"), "JPEG", exif=exif)
+    assert load_small(content).size == (150, 200)
+    assert load_small(encoded(Image.new("RGB", (40, 30)), "JPEG")).size == (40, 30)
